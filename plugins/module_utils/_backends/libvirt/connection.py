@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: diskwise.vm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The connection to libvirt, and one VM on it as the engine wants it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from xml.etree import ElementTree
+
+from ..._engine.changes import Change
+from ..._engine.errors import BackendFailed, NotFound, VmError
+from ..._engine.model import Capabilities, Step, Vm
+from . import plan, xml
+from .apply import Effects
+from .faults import NOT_ALLOWED, is_one_of, saying, translate
+from .lock import held
+from .read import read
+from .sdk import demand, libvirt
+from .storage import Storage, folder_of
+from .waiting import Clock
+
+UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class Libvirt:
+    """An open connection. Raises BackendFailed when it cannot be opened."""
+
+    def __init__(self, uri: str, timeout: int, interval: int) -> None:
+        demand()
+        self._clock = Clock(timeout, interval)
+        try:
+            self._conn = libvirt.open(uri)
+        except libvirt.libvirtError as error:
+            said = error.get_error_message() or str(error)
+            if is_one_of(error, NOT_ALLOWED):
+                raise BackendFailed(
+                    f"libvirt at {uri} refuses this user: {said}", "no_permission", "join the group libvirt, or run the task with become"
+                ) from error
+            raise BackendFailed(f"libvirt at {uri} cannot be reached: {said}", "cannot_connect", "is the daemon running, and is the uri right?") from error
+
+    def find(self, names: Sequence[str]) -> Sequence[LibvirtVm | VmError]:
+        return [self._find(name) for name in names]
+
+    def _find(self, name: str) -> LibvirtVm | VmError:
+        try:
+            domain = self._conn.lookupByUUIDString(name) if UUID.fullmatch(name) else self._conn.lookupByName(name)
+        except libvirt.libvirtError as error:
+            if is_one_of(error, ("NO_DOMAIN",)):
+                return NotFound(f"there is no VM {name!r}", "unknown_vm", self._known())
+            return translate(error, f"looking for VM {name}")
+        return LibvirtVm(self._conn, domain, self._clock)
+
+    def _known(self) -> str:
+        with saying("listing the VMs"):
+            names = sorted(domain.name() for domain in self._conn.listAllDomains())
+        more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+        return f"VMs of this connection: {', '.join(names[:20]) or 'none'}{more}"
+
+    def owner_of(self, disk: str) -> Sequence[str]:
+        found = []
+        with saying("looking for the disk"):
+            for domain in self._conn.listAllDomains():
+                root = ElementTree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+                paths = {source.path for source in xml.sources(root).values()}
+                if disk in paths or disk in {d.serial for d in xml.disks(root)}:
+                    found.append(domain.UUIDString())
+        if not found:
+            raise NotFound(f"no VM has a disk {disk!r}", "unknown_disk", "give the path of its image, or its serial")
+        return found
+
+    def close(self) -> None:
+        with suppress(libvirt.libvirtError):
+            self._conn.close()
+
+
+class LibvirtVm:
+    """One domain."""
+
+    can = Capabilities()
+
+    def __init__(self, conn: libvirt.virConnect, domain: libvirt.virDomain, clock: Clock) -> None:
+        self._conn = conn
+        self._domain = domain
+        self._clock = clock
+        self._storage = Storage(conn)
+        self._effects = Effects(conn, domain, self._storage, clock)
+
+    def read(self) -> Vm:
+        self._storage.forget()
+        with saying(f"reading VM {self._domain.name()}"):
+            try:
+                vm, _raw = read(self._domain, self._storage, True)
+            except ValueError as error:
+                raise BackendFailed(
+                    f"VM {self._domain.name()}: its record in <metadata> cannot be read: {error}",
+                    "bad_record",
+                    "restore the domain's XML from a backup, or remove the element",
+                ) from error
+            return vm
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            stack.enter_context(held(self._conn, self._domain.UUIDString(), self._domain.name(), int(self._clock.timeout)))
+            stack.enter_context(self._storage.opened(folder_of(path) for path in self.read().images))
+            yield
+
+    def images(self, vm: Vm, change: Change) -> Mapping[str, str]:
+        return plan.made_images(vm, change)
+
+    def plan(self, vm: Vm, change: Change) -> tuple[Step, ...]:
+        return plan.plan(vm, change)
+
+    def apply(self, step: Step) -> None:
+        self._effects.apply(step)

@@ -1,0 +1,133 @@
+# SPDX-FileCopyrightText: diskwise.vm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Merging an image into the one below it, with QEMU's block jobs: in the running VM, or in a helper that is never started.
+
+A job that is repeated copies the same data to the same place, so a merge may be applied twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+from xml.dom import minidom
+from xml.etree import ElementTree
+
+from ..._engine.errors import BackendFailed
+from . import xml
+from .faults import is_one_of, saying
+from .sdk import libvirt
+from .waiting import Clock
+
+Merges = Mapping[str, Sequence[str]]
+"""Target -> (image below, the image above it that is merged into it)."""
+
+
+def merge(conn: libvirt.virConnect, domain: libvirt.virDomain, tops: Mapping[str, xml.Source], merges: Merges, clock: Clock) -> None:
+    """Carry out the merges. ``tops``: target -> the image from which the chain is opened when the VM is down."""
+    if domain.isActive():
+        _merge_in(domain, merges, clock)
+        return
+    with _helper(conn, domain, {target: tops[target] for target in merges}) as helper:
+        _merge_in(helper, merges, clock)
+
+
+def _merge_in(domain: libvirt.virDomain, merges: Merges, clock: Clock) -> None:
+    for target, (below, above) in sorted(merges.items()):
+        with saying(f"merging the images of disk {target}"):
+            commit(domain, target, below, above, clock)
+
+
+def commit(domain: libvirt.virDomain, target: str, below: str, above: str, clock: Clock) -> None:
+    """Merge ``above`` into ``below`` and let the disk go on without ``above``."""
+    _wait_for_job(domain, target, clock)
+    chain = _chain(domain, target)
+    if above not in chain:
+        return
+    if below not in chain:
+        raise BackendFailed(
+            f"{below} is not in the chain of disk {target}", "not_in_chain", "the chain was changed by others; look at it with virsh domblklist"
+        )
+    active = chain[0] == above
+    flags = libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE if active else 0
+    domain.blockCommit(target, below, None if active else above, 0, flags)
+    if active:
+        _pivot(domain, target, clock)
+    else:
+        _wait_for_job(domain, target, clock)
+    if above in _chain(domain, target):
+        raise BackendFailed(f"the merge of {above} ended without an effect", "merge_failed", "look at libvirt's log of the VM, then run again")
+
+
+def _chain(domain: libvirt.virDomain, target: str) -> list[str]:
+    elements = dict(xml.disk_elements(ElementTree.fromstring(domain.XMLDesc(0))))
+    return xml.chain_of(elements[target]) if target in elements else []
+
+
+def _wait_for_job(domain: libvirt.virDomain, target: str, clock: Clock) -> None:
+    """Wait for a job that runs on the disk; one that only waits for its pivot gets it."""
+    for _tick in clock.ticks(f"the block job of disk {target}"):
+        info = domain.blockJobInfo(target, 0)
+        if not info:
+            return
+        if info["type"] == libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT:
+            _pivot(domain, target, clock)
+
+
+def _pivot(domain: libvirt.virDomain, target: str, clock: Clock) -> None:
+    for _tick in clock.ticks(f"the merge of disk {target}"):
+        info = domain.blockJobInfo(target, 0)
+        if not info:
+            return
+        if info["cur"] == info["end"]:
+            try:
+                domain.blockJobAbort(target, libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+                return
+            except libvirt.libvirtError as error:
+                if not is_one_of(error, ("BLOCK_COPY_ACTIVE",)):  # not ready for the pivot yet
+                    raise
+
+
+@contextmanager
+def _helper(conn: libvirt.virConnect, domain: libvirt.virDomain, tops: Mapping[str, xml.Source]) -> Iterator[libvirt.virDomain]:
+    """A paused domain that has only these disks, and that goes when this connection goes."""
+    with saying("starting the helper that merges images"):
+        flags = libvirt.VIR_DOMAIN_START_PAUSED | libvirt.VIR_DOMAIN_START_AUTODESTROY
+        helper = conn.createXML(_helper_xml(xml.parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)), tops), flags)
+    try:
+        yield helper
+    finally:
+        with saying("stopping the helper that merges images"):
+            helper.destroy()
+
+
+def _helper_xml(domain: ElementTree.Element, tops: Mapping[str, xml.Source]) -> str:
+    """The same emulator and machine as the VM's, 8 MiB, and the disks."""
+    doc: Any = minidom.Document()
+    root = doc.appendChild(doc.createElement("domain"))
+    root.setAttribute("type", domain.get("type") or "qemu")
+
+    def add(parent: Any, kind: str, text: str = "", /, **attributes: str) -> Any:
+        element = parent.appendChild(doc.createElement(kind))
+        for key, value in attributes.items():
+            element.setAttribute(key, value)
+        if text:
+            element.appendChild(doc.createTextNode(text))
+        return element
+
+    add(root, "name", f"diskwise-merge-{domain.findtext('uuid')}")
+    add(root, "memory", "8", unit="MiB")
+    kind = domain.find("os/type")
+    add(add(root, "os"), "type", "hvm", **({key: str(kind.get(key)) for key in ("arch", "machine") if kind is not None and kind.get(key)}))
+    devices = add(root, "devices")
+    if domain.findtext("devices/emulator"):
+        add(devices, "emulator", str(domain.findtext("devices/emulator")))
+    for target, source in sorted(tops.items()):
+        disk = add(devices, "disk", type="file", device="disk")
+        add(disk, "driver", name="qemu", type=source.format)
+        add(disk, "source", file=source.path)
+        bus = domain.find(f"devices/disk/target[@dev='{target}']")
+        add(disk, "target", dev=target, bus=(bus.get("bus") if bus is not None else None) or "virtio")
+    add(devices, "controller", type="usb", model="none")
+    add(devices, "memballoon", model="none")
+    return str(root.toxml())

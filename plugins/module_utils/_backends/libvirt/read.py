@@ -1,0 +1,393 @@
+# SPDX-FileCopyrightText: diskwise.vm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a domain and its snapshots to a Vm: one reading, computed from XML; files are asked for their sizes and whether they are there.
+
+What an interrupted run left is shown as the state that settling it leads to (see record.py for the phases).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from xml.etree import ElementTree
+
+from ..._engine.changes import Remove
+from ..._engine.model import Composition, Image, Preview, Problem, Snapshot, Vm
+from . import xml
+from .faults import saying
+from .record import NAMESPACE, PREFIX, Record, unpack
+from .sdk import libvirt
+from .storage import Storage, folder_of
+from .xml import Source
+
+WARN_CHAIN = 25
+"""libvirt 10.8 to 11.10 fail to start VMs with longer chains than about this."""
+
+UNFINISHED = {
+    "creating": "snapshot {name} was being created",
+    "entering": "a preview was being opened",
+    "removing": "snapshot {name} was being removed",
+    "tail": "the files and snapshots of a {verb} were being cleaned up",
+    "open": "the memory of the preview was being restored",
+}
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What libvirt said: the texts, for whoever must change them, and what follows from them."""
+
+    domain: ElementTree.Element
+    live: ElementTree.Element | None
+    snapshots: Mapping[str, ElementTree.Element]
+    record: Record
+    saved: bool
+
+
+def read_raw(domain: libvirt.virDomain) -> Raw:
+    """Two calls for the domain, and one for each snapshot."""
+    with saying(f"reading VM {domain.name()}"):
+        live = xml.parse(domain.XMLDesc(0)) if domain.isActive() else None
+        inactive = xml.parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+        snapshots = {snapshot.getName(): xml.parse(snapshot.getXMLDesc()) for snapshot in domain.listAllSnapshots()}
+        return Raw(inactive, live, snapshots, xml.record_of(inactive), live is None and bool(domain.hasManagedSaveImage()))
+
+
+def write_record(domain: libvirt.virDomain, record: Record) -> None:
+    """Replace the record in the configuration; one call, which libvirt makes durable before it answers."""
+    text = xml.record_xml(record) if record else None
+    with saying(f"noting in VM {domain.name()} what is being done"):
+        domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, text, PREFIX, NAMESPACE, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+
+
+def config_of(snapshot: ElementTree.Element) -> ElementTree.Element | None:
+    """The configuration that a snapshot holds: what the next start would have used."""
+    inactive = snapshot.find("inactiveDomain")
+    return inactive if inactive is not None else snapshot.find("domain")
+
+
+def made_overlays(snapshot: ElementTree.Element) -> dict[str, str]:
+    """Target -> the file that was put on top of the disk by this snapshot."""
+    found = {}
+    for disk in snapshot.findall("disks/disk"):
+        source = disk.find("source")
+        if disk.get("snapshot") == "external" and source is not None and source.get("file"):
+            found[str(disk.get("name"))] = str(source.get("file"))
+    return found
+
+
+def held_images(snapshot: ElementTree.Element) -> dict[str, Source]:
+    """Target -> the image that the snapshot holds, for the disks that took part."""
+    domain = snapshot.find("domain")
+    frozen = xml.sources(domain) if domain is not None else {}
+    return {target: frozen[target] for target in made_overlays(snapshot) if target in frozen}
+
+
+def memory_of(snapshot: ElementTree.Element) -> str | None:
+    memory = snapshot.find("memory")
+    return memory.get("file") if memory is not None and memory.get("snapshot") == "external" else None
+
+
+def read(domain: libvirt.virDomain, storage: Storage, with_users: bool) -> tuple[Vm, Raw]:
+    raw = read_raw(domain)
+    origin = _origin(raw)
+    vm = Vm(
+        id=domain.UUIDString(),
+        name=domain.name(),
+        power=_power(domain, raw),
+        disks=xml.disks(origin),
+        snapshots=_snapshots(raw),
+        leaf={target: source.path for target, source in xml.sources(origin).items()},
+        agent=xml.agent_connected(raw.live) if raw.live is not None else None,
+        requests={key: Composition.from_dict(shows) for key, shows in raw.record.requests.items()},
+        checkpoints=_checkpoints(domain),
+    )
+    vm = _settled(replace(vm, images=_graph(vm, raw)), raw)
+    vm = _with_files(vm, raw, storage, with_users)
+    return replace(vm, committed=_committed(vm, raw, storage), problems=_problems(vm, raw, domain, storage)), raw
+
+
+def _origin(raw: Raw) -> ElementTree.Element:
+    """The configuration outside a preview."""
+    return xml.parse(unpack(raw.record.work["origin"])) if raw.record.work and raw.record.phase == "open" else raw.domain
+
+
+def _power(domain: libvirt.virDomain, raw: Raw) -> str:
+    if raw.live is not None:
+        return "paused" if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED else "up"
+    return "suspended" if raw.saved else "down"
+
+
+def _checkpoints(domain: libvirt.virDomain) -> tuple[str, ...]:
+    try:
+        return tuple(sorted(checkpoint.getName() for checkpoint in domain.listAllCheckpoints()))
+    except (libvirt.libvirtError, AttributeError):
+        return ()  # a libvirt without checkpoints has none
+
+
+def _snapshots(raw: Raw) -> tuple[Snapshot, ...]:
+    """In the order in which they were made; parents before their children."""
+    parents = {name: element.findtext("parent/name") for name, element in raw.snapshots.items()}
+    depth: dict[str, int] = {}
+    for name in parents:
+        path: list[str] = []
+        level: str | None = name
+        while level in parents and level not in depth and level not in path:
+            path.append(level)
+            level = parents[level]
+        base = depth.get(level or "", -1)
+        for distance, member in enumerate(reversed(path), start=1):
+            depth[member] = base + distance
+    found = [_snapshot(name, element) for name, element in raw.snapshots.items()]
+    return tuple(sorted(found, key=lambda s: (s.created or 0, depth[s.name], s.name)))
+
+
+def _snapshot(name: str, element: ElementTree.Element) -> Snapshot:
+    config = config_of(element)
+    note = _note(name, config)
+    return Snapshot(
+        id=name,
+        name=name,
+        description=element.findtext("description") or "",
+        created=int(element.findtext("creationTime") or 0) or None,
+        memory=memory_of(element) is not None,
+        has_config=config is not None,
+        images={target: source.path for target, source in held_images(element).items()},
+        disks=xml.disks(config) if config is not None else (),
+        quiesced=note.get("quiesced"),
+        own=bool(note),
+        parent=element.findtext("parent/name"),
+        unusable=_unusable(element),
+    )
+
+
+def _note(name: str, config: ElementTree.Element | None) -> Mapping[str, Any]:
+    """What the record said while the snapshot was made: libvirt keeps a copy of the domain's metadata in each snapshot."""
+    try:
+        record = xml.record_of(config) if config is not None else Record()
+    except ValueError:
+        return {}
+    if record.work and record.phase == "creating" and record.work["snapshot"]["name"] == name:
+        return dict(record.work["snapshot"])
+    return {}
+
+
+def _unusable(element: ElementTree.Element) -> str:
+    memory = element.find("memory")
+    internal = [disk.get("name") for disk in element.findall("disks/disk") if disk.get("snapshot") == "internal"]
+    if internal or (memory is not None and memory.get("snapshot") == "internal"):
+        return "it is an internal snapshot"
+    return ""
+
+
+def _graph(vm: Vm, raw: Raw) -> dict[str, Image]:
+    """Every image that the XML knows, with its parent: a snapshot's overlay is built on what the snapshot holds."""
+    images: dict[str, Image] = {}
+    for element in raw.snapshots.values():
+        held = held_images(element)
+        for target, overlay in made_overlays(element).items():
+            if target in held:
+                images.setdefault(held[target].path, Image(held[target].path, target))
+                images[overlay] = Image(overlay, target, held[target].path)
+    for target, path in vm.leaf.items():
+        images.setdefault(path, Image(path, target))
+    for target, (base, _kind, path) in _overlays(raw).items():
+        images.setdefault(base, Image(base, target))
+        images[path] = Image(path, target, base)
+    for target, element in xml.disk_elements(raw.live) if raw.live is not None else ():
+        chain = xml.chain_of(element)
+        for path, parent in zip(chain, chain[1:]):
+            if path in images and images[path].parent is None:
+                images[path] = replace(images[path], parent=parent)
+            images.setdefault(parent, Image(parent, target))
+    return images
+
+
+def _overlays(raw: Raw) -> Mapping[str, Any]:
+    return raw.record.work.get("overlays", {}) if raw.record.work and raw.record.phase == "open" else {}
+
+
+def _settled(vm: Vm, raw: Raw) -> Vm:
+    """The state that finishing or taking back interrupted work leads to."""
+    work = raw.record.work
+    if not work:
+        return vm
+    phase = raw.record.phase
+    unfinished = UNFINISHED[phase].format(name=work.get("snapshot", {}).get("name"), verb=work.get("verb"))
+    if phase == "open":
+        shows = Composition.from_dict(work["shows"])
+        preview = Preview(shows, {target: path for target, (_base, _kind, path) in work["overlays"].items()})
+        if work.get("memory") == "pending":
+            return replace(vm, preview=preview, power="suspended", unfinished=unfinished)
+        return replace(vm, preview=preview)
+    if phase == "creating":
+        vm = _settled_create(vm, raw)
+    elif phase == "removing":
+        known = {snapshot.id for snapshot in vm.snapshots}
+        if work["snapshot"]["name"] in known:
+            vm = Remove(work["snapshot"]["name"], tuple(work["disks"]), work["whole"]).expected(vm, {})
+    elif phase == "tail":
+        vm = _settled_tail(vm, work)
+    return replace(vm, unfinished=unfinished)
+
+
+def _settled_create(vm: Vm, raw: Raw) -> Vm:
+    work = raw.record.work or {}
+    note, disks = work["snapshot"], work["disks"]
+    if note["name"] in raw.snapshots or not switched(work, raw.domain):
+        return vm
+    made = Snapshot(
+        note["name"],
+        note["name"],
+        note["description"],
+        created=int(note["created"]),
+        memory=False,
+        images={target: base for target, (base, _kind, _path) in disks.items()},
+        disks=vm.disks,
+        own=True,
+    )
+    images = {**vm.images, **{base: Image(base, target) for target, (base, _kind, _path) in disks.items()}}
+    images.update({path: Image(path, target, base) for target, (base, _kind, path) in disks.items()})
+    return replace(vm, snapshots=(*vm.snapshots, made), images=images)
+
+
+def switched(work: Mapping[str, Any], domain: ElementTree.Element) -> bool:
+    """Whether the domain already sits on the overlays of a snapshot that libvirt did not get to note."""
+    now = xml.sources(domain)
+    return bool(work["disks"]) and all(target in now and now[target].path == path for target, (_base, _kind, path) in work["disks"].items())
+
+
+def _settled_tail(vm: Vm, work: Mapping[str, Any]) -> Vm:
+    snapshots = []
+    for snapshot in vm.snapshots:
+        if snapshot.id in work["drop"]:
+            continue
+        changes = work["snapshots"].get(snapshot.id, {}).get("images", {})
+        images = {**snapshot.images, **{target: source[0] for target, source in changes.items() if source}}
+        snapshots.append(replace(snapshot, images={t: path for t, path in images.items() if changes.get(t, True)}))
+    gone = set(work["delete"])
+    images = {path: image for path, image in vm.images.items() if path not in gone}
+    for target, (base, _kind, path) in work.get("overlays", {}).items():
+        images[path] = Image(path, target, base)
+    return replace(vm, snapshots=tuple(snapshots), images=images)
+
+
+def _with_files(vm: Vm, raw: Raw, storage: Storage, with_users: bool) -> Vm:
+    """Sizes, missing files, and who else uses them. Where a folder is no storage pool, these stay unknown."""
+    known = {folder: storage.knows(folder) for folder in {folder_of(path) for path in vm.images}}
+    images, capacity = {}, {}
+    for path, image in vm.images.items():
+        if not known[folder_of(path)]:
+            images[path] = image
+            continue
+        file = storage.find(path)
+        images[path] = replace(image, missing=file is None, size=file.size if file else 0)
+        if file:
+            capacity[path] = file.capacity
+            if image.parent is None and file.backing:
+                images[path] = replace(images[path], parent=file.backing)
+    if with_users and vm.images:
+        for folder in {folder_of(path) for path in vm.images if known[folder_of(path)]}:
+            storage.refresh(folder)
+        own = set(images) | files_of(raw.record.work or {})
+        for path, users in storage.users(set(images), own, vm.id).items():
+            images[path] = replace(images[path], users=users)
+    disks = tuple(replace(disk, size=capacity.get(vm.leaf.get(disk.id, ""))) for disk in vm.disks)
+    return replace(vm, images=images, disks=disks)
+
+
+def files_of(work: Mapping[str, Any]) -> set[str]:
+    """The files that unfinished work has made or will delete."""
+    made = {path for key in ("disks", "overlays") if isinstance(work.get(key), Mapping) for _base, _kind, path in work[key].values()}
+    return made | set(work.get("delete", ()))
+
+
+def _committed(vm: Vm, raw: Raw, storage: Storage) -> Composition | None:
+    """The last commit's composition, if nothing was written or changed since: a fresh overlay grows with the first write to it."""
+    last = raw.record.last
+    if not last or raw.record.work or vm.preview:
+        return None
+    shows = Composition.from_dict(last["shows"])
+    if (vm.power == "suspended") != shows.memory or vm.power not in ("down", "suspended") or last["config"] != config_digest(raw.domain):
+        return None
+    sources = {*shows.sources.values(), *([shows.config] if shows.config else [])}
+    if not sources <= {snapshot.id for snapshot in vm.snapshots}:
+        return None
+    for target, (path, length) in last["fresh"].items():
+        held = vm.snapshot(shows.disks[target]).images.get(target)
+        image = vm.images.get(path)
+        file = storage.find(path) if storage.knows(folder_of(path)) else None
+        if vm.leaf.get(target) != path or image is None or image.parent != held or file is None or file.length != length:
+            return None
+    return shows if all(disk not in vm.leaf for disk in shows.excluded) else None
+
+
+def config_digest(domain: ElementTree.Element) -> str:
+    """What stays the same as long as nobody edits the configuration."""
+    copy = ElementTree.fromstring(ElementTree.tostring(domain))
+    for metadata in copy.findall("metadata"):
+        copy.remove(metadata)
+    for element in copy.iter():
+        element.tail, element.text = None, (element.text or "").strip() or None
+    return hashlib.sha256(ElementTree.tostring(copy)).hexdigest()[:16]
+
+
+def _problems(vm: Vm, raw: Raw, domain: libvirt.virDomain, storage: Storage) -> tuple[Problem, ...]:
+    found = []
+    if not domain.isPersistent():
+        found.append(
+            Problem("transient_vm", vm.name, "it is transient: libvirt forgets it when it stops", "define it first (virsh dumpxml, virsh define)", True)
+        )
+    internal = [snapshot.name for snapshot in vm.snapshots if snapshot.unusable]
+    if internal:
+        found.append(
+            Problem(
+                "internal_snapshots",
+                ", ".join(internal),
+                f"it has internal snapshots ({', '.join(internal)}); mixing them with external ones loses data",
+                "delete them with virsh snapshot-delete first",
+                True,
+            )
+        )
+    found += _live_problems(vm, raw)
+    found += [Problem("missing_image", path, f"image {path} is not there", "bring the file back") for path, image in vm.images.items() if image.missing]
+    for disk in vm.disks:
+        length = len(vm.chain(vm.leaf.get(disk.id)))
+        if length >= WARN_CHAIN:
+            found.append(Problem("long_chain", disk.name, f"its chain has {length} images; some libvirt versions cannot start it", "remove old snapshots"))
+    if vm.unfinished:
+        found.append(Problem("unfinished", vm.name, vm.unfinished, "run the task again, it finishes this first"))
+    for folder in sorted({folder_of(path) for path in vm.images}):
+        if not storage.knows(folder):
+            found.append(
+                Problem("no_pool", folder, f"{folder} is no storage pool, so sizes and missing files in it are not known", "define a pool of type dir for it")
+            )
+    repeated = [name for name, count in Counter(disk.name for disk in vm.disks).items() if count > 1]
+    found += [Problem("ambiguous_disk", name, f"several disks are named {name}", "name them by target") for name in repeated]
+    return tuple(found)
+
+
+def _live_problems(vm: Vm, raw: Raw) -> list[Problem]:
+    """A running VM whose disks are not those of its configuration: a job is under way, or libvirt and QEMU disagree."""
+    if raw.live is None:
+        return []
+    found = []
+    kept = xml.sources(raw.domain)
+    for target, element in xml.disk_elements(raw.live):
+        if element.find("mirror") is not None:
+            found.append(Problem("block_job", target, f"a block job runs on disk {target}", "wait for it, or abort it with virsh blockjob", not vm.unfinished))
+        source = element.find("source")
+        running = source.get("file") if source is not None else None
+        if running and target in kept and kept[target].path != running and not vm.unfinished:
+            found.append(
+                Problem(
+                    "stale_view",
+                    target,
+                    f"disk {target} runs on {running}, but its configuration says {kept[target].path}",
+                    "shut the VM down, then run again",
+                    True,
+                )
+            )
+    return found

@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: diskwise.vm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""read, decide, plan, apply, read: the one runner of every verb."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Callable
+
+from .changes import Change, Decision, Enter, Leave, Settle, Stop
+from .errors import BackendFailed, Interrupted, Refused, VmError
+from .model import Capabilities, Step, Vm
+from .port import Backend
+from .render import differences, view
+
+Decide = Callable[[Vm, Capabilities], Decision]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``after`` is what was read back; in check mode, what is foreseen."""
+
+    before: Vm
+    after: Vm
+    steps: tuple[Step, ...]
+    decision: Decision
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.steps)
+
+
+def converge(backend: Backend, decide: Decide, check: bool) -> Outcome:
+    """Bring the VM to where the decision leads. Check mode stops before the first effect and foresees the rest.
+
+    Raises VmError; once effects began it carries what was done, what is left, and the state that was found.
+    """
+    before = backend.read()
+    decision = _decide(before, decide, backend.can)
+    if not decision.changes:
+        return Outcome(before, before, (), decision)
+    if check:
+        return _foresee(backend, before, decision)
+    with backend.hold():
+        before = backend.read()  # what was decided without the lock may be out of date
+        decision = _decide(before, decide, backend.can)
+        return _carry_out(backend, before, decision)
+
+
+def _decide(vm: Vm, decide: Decide, can: Capabilities) -> Decision:
+    decision = decide(vm, can)
+    # An undo is never blocked: it brings back a state that was there before.
+    wanted = [change for change in decision.changes if not isinstance(change, Stop) and change != Leave(False)]
+    blocking = [problem for problem in vm.problems if problem.blocks]
+    if blocking and wanted:
+        raise Refused(f"VM {vm.name}: {blocking[0].says}", blocking[0].code, blocking[0].hint)
+    if vm.unfinished:
+        said = f"finished what an interrupted run left: {vm.unfinished}"
+        return replace(decision, changes=(Settle(), *decision.changes), warnings=(*decision.warnings, said))
+    return decision
+
+
+def _foresee(backend: Backend, before: Vm, decision: Decision) -> Outcome:
+    vm = before
+    steps: tuple[Step, ...] = ()
+    for change in decision.changes:
+        steps += backend.plan(vm, change)
+        vm = change.expected(vm, backend.images(vm, change))
+    return Outcome(before, vm, steps, decision)
+
+
+def _carry_out(backend: Backend, before: Vm, decision: Decision) -> Outcome:
+    vm = before
+    steps: tuple[Step, ...] = ()
+    for number, change in enumerate(decision.changes):
+        expected = change.expected(vm, backend.images(vm, change))
+        planned = backend.plan(vm, change)
+        try:
+            _apply(backend, steps, planned)
+        except VmError as error:
+            error.left += _foresee(backend, expected, replace(decision, changes=decision.changes[number + 1 :])).steps
+            raise
+        steps += planned
+        vm = _read_back(backend, steps)
+        wrong = differences(expected, vm)
+        if isinstance(change, Stop) and vm.power != "down":
+            wrong.append(f"power: expected down, found {vm.power}")
+        if wrong:
+            raise _not_as_planned(backend, vm, change, steps, wrong)
+    return Outcome(before, vm, steps, decision)
+
+
+def _apply(backend: Backend, before: tuple[Step, ...], planned: tuple[Step, ...]) -> None:
+    for number, step in enumerate(planned):
+        try:
+            backend.apply(step)
+        except VmError as error:
+            error.done, error.left = before + planned[:number], planned[number:]
+            error.state_after = _state_after(backend)
+            raise
+
+
+def _read_back(backend: Backend, done: tuple[Step, ...]) -> Vm:
+    try:
+        return backend.read()
+    except VmError as error:
+        error.done = done
+        raise
+
+
+def _state_after(backend: Backend) -> dict[str, object] | None:
+    """What can be seen after a failure; None when the hypervisor cannot even be read any more."""
+    try:
+        return view(backend.read())
+    except VmError:
+        return None
+
+
+def _not_as_planned(backend: Backend, vm: Vm, change: Change, steps: tuple[Step, ...], wrong: list[str]) -> VmError:
+    """Somebody else changed the VM in between. A preview is taken back before anybody can commit it."""
+    said = "; ".join(wrong)
+    error: VmError
+    if isinstance(change, Enter) and vm.preview is not None:
+        undo = backend.plan(vm, Leave(False))
+        _apply(backend, steps, undo)
+        steps += undo
+        vm = _read_back(backend, steps)
+        error = Interrupted(
+            f"VM {vm.name} changed while the preview was opened, so the preview was undone: {said}", "changed_meanwhile", "look at the VM, then run again"
+        )
+    else:
+        error = BackendFailed(f"VM {vm.name} is not as planned: {said}", "not_as_planned", "look at the VM, then run again")
+    error.done, error.state_after = steps, view(vm)
+    return error

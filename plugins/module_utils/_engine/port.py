@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: diskwise.vm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the engine asks of a backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from .changes import Change
+from .errors import VmError
+from .model import Capabilities, Step, Vm
+
+
+class Backend(Protocol):
+    """One VM on one hypervisor. Only ``apply`` has effects on the VM."""
+
+    can: Capabilities
+
+    def read(self) -> Vm:
+        """Everything about the VM, in as few calls as the API allows."""
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Keep every other controller away from this VM while the context is open. Raises Busy."""
+
+    def images(self, vm: Vm, change: Change) -> Mapping[str, str]:
+        """Disk id -> id of the image that the change will make; empty where only the hypervisor can know. Pure."""
+
+    def plan(self, vm: Vm, change: Change) -> tuple[Step, ...]:
+        """The steps that lead from ``vm`` to ``change.expected(vm)``. Pure."""
+
+    def apply(self, step: Step) -> None:
+        """Carry out one step; a step that was already carried out changes nothing."""
+
+
+class Hypervisor(Protocol):
+    """A connection that finds VMs."""
+
+    def find(self, names: Sequence[str]) -> Sequence[Backend | VmError]:
+        """One answer per name or id, in order: its backend, or why there is none."""
+
+    def owner_of(self, disk: str) -> Sequence[str]:
+        """Ids of the VMs that have a disk of that id, path or serial."""
+
+    def close(self) -> None:
+        """Let go of the connection; never raises."""

@@ -1,0 +1,116 @@
+# SPDX-FileCopyrightText: diskwise.vm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""snapshot_preview, snapshot_commit, snapshot_undo and snapshot_restore: decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from . import losses, session
+from .changes import Change, Decision, Enter, Leave
+from .compose import Wish, compose
+from .errors import Refused
+from .model import Capabilities, Composition, Vm
+from .render import one_line
+
+
+@dataclass(frozen=True)
+class PreviewRequest:
+    wish: Wish
+    if_running: str = "fail"
+    if_previewing: str = "fail"
+
+
+@dataclass(frozen=True)
+class RestoreRequest:
+    wish: Wish
+    if_running: str = "fail"
+    if_previewing: str = "fail"
+    allow_disk_removal: bool = False
+    request_id: str = ""
+
+
+@dataclass(frozen=True)
+class LeaveRequest:
+    """``wish`` guards that this very preview is meant; None takes whatever is open."""
+
+    keep: bool
+    wish: Wish | None = None
+    expect_preview: bool = False
+    allow_disk_removal: bool = False
+    if_running: str = "fail"
+
+
+def decide_preview(vm: Vm, request: PreviewRequest, can: Capabilities) -> Decision:
+    shows, warnings = compose(vm, request.wish, can)
+    action = session.action(vm, "preview", shows, request.if_previewing)
+    loss = losses.of_commit(vm, shows)
+    if action == "keep":
+        said = ("the last commit made exactly this and nothing changed since: no preview is needed",) if vm.preview is None else ()
+        return Decision(loss=loss if vm.preview else Decision().loss, warnings=warnings + said, shows=shows)
+    # An open preview is undone first, which also ends the memory that was saved in it.
+    changes = session.stops(vm, "undo" if action == "switch" else "preview", request.if_running) + _switch(action) + (Enter(shows),)
+    return Decision(changes, loss, warnings + _undone(vm, action), shows=shows)
+
+
+def decide_restore(vm: Vm, request: RestoreRequest, can: Capabilities) -> Decision:
+    done = vm.requests.get(request.request_id) if request.request_id else None
+    if done is not None:
+        return Decision(warnings=(f"request {request.request_id} was carried out before",), shows=done)
+    shows, warnings = compose(vm, request.wish, can)
+    action = session.action(vm, "restore", shows, request.if_previewing)
+    if action == "keep":
+        return Decision(shows=shows, warnings=warnings)
+    _check_removal(vm, shows, request.allow_disk_removal, "restore")
+    leave = Leave(True, request.request_id)
+    verb = {"leave": "commit", "switch": "undo"}.get(action, "restore")
+    changes: tuple[Change, ...] = session.stops(vm, verb, request.if_running)
+    changes += (leave,) if action == "leave" else (*_switch(action), Enter(shows), leave)
+    return Decision(changes, losses.of_commit(vm, shows), warnings + _undone(vm, action), shows=shows)
+
+
+def decide_leave(vm: Vm, request: LeaveRequest, can: Capabilities) -> Decision:
+    verb = "commit" if request.keep else "undo"
+    if vm.preview is None:
+        return _without_preview(vm, request, verb, can)
+    session.action(vm, verb, _guard(vm, request, can))
+    shows = vm.preview.shows
+    if request.keep:
+        _check_removal(vm, shows, request.allow_disk_removal, "commit")
+    changes: tuple[Change, ...] = (*session.stops(vm, verb, request.if_running), Leave(request.keep))
+    return Decision(changes, losses.of_commit(vm, shows) if request.keep else losses.of_undo(vm), shows=shows)
+
+
+def _guard(vm: Vm, request: LeaveRequest, can: Capabilities) -> Composition | None:
+    """The composition that is meant; None for whatever is open."""
+    if request.wish is None:
+        return None
+    wanted = compose(vm, request.wish, can)[0]
+    shown = vm.preview.shows if vm.preview else vm.committed
+    return replace(wanted, memory=shown.memory) if request.wish.memory is None and shown else wanted
+
+
+def _without_preview(vm: Vm, request: LeaveRequest, verb: str, can: Capabilities) -> Decision:
+    if request.expect_preview and not (request.keep and session.state(vm, _guard(vm, request, can)) == "committed"):
+        raise Refused(f"VM {vm.name} is not in a preview, so there is nothing to {verb}", "no_preview", "open one first, or leave out expect_preview")
+    return Decision()
+
+
+def _check_removal(vm: Vm, shows: Composition, allowed: bool, verb: str) -> None:
+    if shows.excluded and not allowed:
+        names = ", ".join(vm.label(disk) for disk in shows.excluded)
+        raise Refused(
+            f"VM {vm.name}: to {verb} this takes disk {names} off the VM",
+            "disk_removal",
+            "set allow_disk_removal: true if that is meant; the files of the disk are kept",
+        )
+
+
+def _switch(action: str) -> tuple[Change, ...]:
+    return (Leave(False),) if action == "switch" else ()
+
+
+def _undone(vm: Vm, action: str) -> tuple[str, ...]:
+    if action != "switch" or vm.preview is None:
+        return ()
+    return (f"the open preview is undone and what was written in it is gone: {one_line(vm, vm.preview.shows)}",)

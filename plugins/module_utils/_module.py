@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: diskwise.vm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The edge to Ansible: options in, one result out, errors caught once."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ._backends.registry import connect
+from ._engine import render
+from ._engine.converge import Decide, Outcome, converge
+from ._engine.errors import VmError
+from ._engine.model import Vm
+from ._engine.port import Backend, Hypervisor
+from ._options import Options
+
+Params = Mapping[str, Any]
+Result = dict[str, Any]
+Work = Callable[[Backend], Result]
+
+
+def run(options: Options, request: Callable[[Params], Decide]) -> None:
+    """A module that converges each VM to what ``request`` makes of the options."""
+
+    def work(module: AnsibleModule) -> Work:
+        decide = request(module.params)
+        return lambda backend: _result(converge(backend, decide, module.check_mode), module.params)
+
+    _serve(options, work, lambda module, hypervisor: module.params["vm"])
+
+
+def show(options: Options) -> None:
+    """The module that only reads."""
+
+    def names(module: AnsibleModule, hypervisor: Hypervisor) -> Sequence[str]:
+        return module.params["vm"] or hypervisor.owner_of(module.params["disk"])
+
+    _serve(options, lambda module: lambda backend: {"changed": False, "vm": render.info(backend.read())}, names)
+
+
+def _serve(options: Options, work: Callable[[AnsibleModule], Work], names: Callable[[AnsibleModule, Hypervisor], Sequence[str]]) -> None:
+    module = AnsibleModule(argument_spec=dict(options.spec), supports_check_mode=True, **options.rules)
+    try:
+        result = _all(module, work(module), names)
+    except VmError as error:
+        result = _failure("", error)
+    except Exception as error:  # nothing unforeseen may reach the user as a bare traceback
+        result = {"failed": True, "msg": f"unforeseen: {error}", "reason": "bug", "hint": "please report it", "exception": traceback.format_exc()}
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def _all(module: AnsibleModule, work: Work, names: Callable[[AnsibleModule, Hypervisor], Sequence[str]]) -> Result:
+    hypervisor = connect(module.params)
+    try:
+        wanted = names(module, hypervisor)
+        stop = module.params.get("on_vm_error") == "stop"
+        results: list[Result] = []
+        for name, found in zip(wanted, hypervisor.find(wanted)):
+            if stop and any(result.get("failed") for result in results):
+                results.append({"changed": False, "name": name, "skipped": True, "reason": "not_attempted"})
+            else:
+                results.append(_one(name, found, work))
+    finally:
+        hypervisor.close()
+    return _summary(results)
+
+
+def _one(name: str, found: Backend | VmError, work: Work) -> Result:
+    """One VM's failure is its own: the others go on."""
+    if isinstance(found, VmError):
+        return _failure(name, found)
+    try:
+        return {"name": name, **work(found)}
+    except VmError as error:
+        return _failure(name, error)
+
+
+def _result(outcome: Outcome, params: Params) -> Result:
+    decision, vm = outcome.decision, outcome.after
+    result: Result = {
+        "changed": outcome.changed,
+        "vm": render.view(vm),
+        "plan": [step.as_dict() for step in outcome.steps],
+        "diff": {"before_header": vm.name, "after_header": vm.name, "before": render.view(outcome.before), "after": render.view(vm)},
+        "loss": render.loss_view(decision.loss),
+        "warnings": list(decision.warnings) + _frozen(vm, params),
+        "skipped_disks": [{"disk": disk, "why": why} for disk, why in decision.skipped],
+        "left_behind": list(decision.loss.left_behind),
+    }
+    if params.get("snapshot"):
+        result["snapshot"] = next((s for s in render.info(vm)["snapshots"] if params["snapshot"] in (s["id"], s["name"])), {"name": params["snapshot"]})
+    if decision.shows:
+        result["composition"] = render.row(outcome.before, decision.shows)
+        result["matrix"] = render.matrix(outcome.before, decision.shows)
+    return result
+
+
+def _frozen(vm: Vm, params: Params) -> list[str]:
+    """Whether the guest was frozen is only known afterwards: the agent may fail when it is asked."""
+    made = [s for s in vm.snapshots if params.get("quiesce") == "preferred" and s.name == params["snapshot"]]
+    return ["the guest agent failed to freeze the guest; the snapshot is like after a power loss"] if made and made[0].quiesced is False and vm.agent else []
+
+
+def _failure(name: str, error: VmError) -> Result:
+    return {
+        "failed": True,
+        "name": name,
+        "changed": bool(error.done),
+        "msg": error.message,
+        "reason": error.reason,
+        "hint": error.hint,
+        "done": [step.as_dict() for step in error.done],
+        "left": [step.as_dict() for step in error.left],
+        "state_after": error.state_after,
+    }
+
+
+def _summary(results: list[Result]) -> Result:
+    """With one VM its keys stand at the top; ``results`` holds one dict per VM in any case."""
+    failed = [result for result in results if result.get("failed")]
+    top: Result = {"changed": any(result["changed"] for result in results)}
+    if len(results) == 1:
+        top.update({key: value for key, value in results[0].items() if key != "name"})
+    else:
+        top["diff"] = [result["diff"] for result in results if "diff" in result]
+        top["warnings"] = [f"{result['name']}: {warning}" for result in results for warning in result.get("warnings", ())]
+    if failed and len(results) > 1:
+        top["msg"] = f"{len(failed)} of {len(results)} VMs failed: " + "; ".join(f"{result['name']}: {result['msg']}" for result in failed)
+        top.update({"reason": failed[0]["reason"], "hint": failed[0]["hint"]})
+    top["failed"] = bool(failed)
+    top["results"] = results
+    return top

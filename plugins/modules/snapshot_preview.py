@@ -1,0 +1,390 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: diskwise.vm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: snapshot_preview
+short_description: Show a VM composed of several snapshots
+version_added: 0.1.0
+description:
+  - Lets a VM run as it would be with the configuration of one snapshot and each disk from any other, before anything is given up.
+  - Look at it as long as it takes. Then M(diskwise.vm.snapshot_commit) keeps what is shown, or M(diskwise.vm.snapshot_undo) brings back exactly
+    what was before.
+  - B(A disk that is not named stays as it is), and what the guest writes to it during the preview stays when the preview is undone.
+  - The snapshots themselves never change. What the guest writes during the preview goes to new images.
+  - The VM must be down, see O(if_running). It is not started. When the memory is taken, the VM is suspended, and starting it resumes the guest.
+  - RV(composition) and RV(matrix) show where everything comes from, and RV(loss) what a commit would destroy.
+  - Nothing is done when the same composition is shown already, or when the last commit made exactly this and nothing was written since.
+author:
+  - diskwise.vm contributors (@diskwise)
+extends_documentation_fragment:
+  - diskwise.vm._attributes
+  - diskwise.vm._vm
+  - diskwise.vm._backend
+  - diskwise.vm._wait
+  - diskwise.vm._composition
+  - diskwise.vm._running
+  - diskwise.vm._previewing
+  - diskwise.vm._removal
+options:
+  allow_disk_removal:
+    description:
+      - Has no effect on libvirt, where a preview never endangers an excluded disk. There only a commit asks for it.
+      - It is meant for oVirt, where a disk that is excluded together with an older configuration is deleted by the commit.
+seealso:
+  - module: diskwise.vm.snapshot_commit
+  - module: diskwise.vm.snapshot_undo
+  - module: diskwise.vm.snapshot_restore
+"""
+
+EXAMPLES = r"""
+- name: Show the OS as before the upgrade, with the data of one night and all else as it is now
+  diskwise.vm.snapshot_preview:
+    vm: app01
+    config: before-upgrade
+    disks:
+      - disk:
+          bootable: true
+        snapshot: before-upgrade
+      - disk: data
+        snapshot: nightly-07
+    if_running: shutdown
+  register: shown
+
+- name: Say which disk is from where
+  ansible.builtin.debug:
+    msg: "{{ shown.matrix.splitlines() }}"
+
+- name: Go back to the moment of a snapshot with memory
+  diskwise.vm.snapshot_preview:
+    vm: db01
+    snapshot: running
+    memory: true
+    if_running: poweroff
+
+- name: Show something else, without the logs disk and without undoing the open preview by hand
+  diskwise.vm.snapshot_preview:
+    vm: app01
+    snapshot: nightly-07
+    disks:
+      - disk: logs
+        exclude: true
+    if_previewing: undo
+
+- name: See what a preview of one disk would cost, without opening it
+  diskwise.vm.snapshot_preview:
+    vm: app02
+    disks:
+      - disk: data
+        snapshot: nightly-07
+    if_running: poweroff
+  check_mode: true
+  register: foreseen
+
+- name: Say what would be lost
+  ansible.builtin.debug:
+    var: foreseen.loss.says
+"""
+
+RETURN = r"""
+vm:
+  description: The VM as it is after the task, in names. In check mode, as it would be.
+  returned: success, for one VM
+  type: dict
+  contains:
+    name:
+      description: Name of the VM.
+      returned: always
+      type: str
+    id:
+      description: UUID of the VM.
+      returned: always
+      type: str
+    power:
+      description: V(down), V(up), V(paused), or V(suspended) when its memory is saved to disk.
+      returned: always
+      type: str
+    disks:
+      description: Names of its disks, as they are outside any preview.
+      returned: always
+      type: list
+      elements: str
+    snapshots:
+      description: Its snapshots, the oldest first.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: Name of the snapshot.
+          returned: always
+          type: str
+        description:
+          description: Its description.
+          returned: always
+          type: str
+        memory:
+          description: Whether it holds the memory.
+          returned: always
+          type: bool
+        disks:
+          description: Names of the disks that it holds.
+          returned: always
+          type: list
+          elements: str
+    preview:
+      description: What the open preview shows, in the form of RV(ignore:composition). It is null when none is open.
+      returned: always
+      type: dict
+    unfinished:
+      description: What an interrupted run left to do. It is empty when there is nothing.
+      returned: always
+      type: str
+composition:
+  description: What the preview shows, the configuration and one source for each disk.
+  returned: success, for one VM
+  type: dict
+  contains:
+    config:
+      description: Name of the snapshot whose configuration is shown, or V(current).
+      returned: always
+      type: str
+    memory:
+      description: Whether its memory is shown.
+      returned: always
+      type: bool
+    disks:
+      description: For each disk the name of a snapshot, V(current) or V(excluded).
+      returned: always
+      type: dict
+matrix:
+  description:
+    - The same as a table in plain text, with a line for each snapshot and a column for each disk. It ends with the line of what results.
+    - C(x) marks what a snapshot holds, and C([x]) what is taken.
+  returned: success, for one VM
+  type: str
+snapshot:
+  description: The snapshot that O(snapshot) names.
+  returned: success, for one VM, when O(snapshot) is given
+  type: dict
+  contains:
+    name:
+      description: Name of the snapshot.
+      returned: always
+      type: str
+    description:
+      description: Its description.
+      returned: when the snapshot exists
+      type: str
+    memory:
+      description: Whether it holds the memory.
+      returned: when the snapshot exists
+      type: bool
+    disks:
+      description: Names of the disks that it holds.
+      returned: when the snapshot exists
+      type: list
+      elements: str
+    id:
+      description: Its id.
+      returned: when the snapshot exists
+      type: str
+    created:
+      description: When it was taken, in seconds since 1970. It is null when that is unknown.
+      returned: when the snapshot exists
+      type: int
+    quiesced:
+      description: Whether the guest was frozen meanwhile. It is null when that is unknown.
+      returned: when the snapshot exists
+      type: bool
+    config:
+      description: Whether its configuration can be used.
+      returned: when the snapshot exists
+      type: bool
+    status:
+      description: V(ok), or why it cannot be used in a preview.
+      returned: when the snapshot exists
+      type: str
+    own:
+      description: Whether this collection took it.
+      returned: when the snapshot exists
+      type: bool
+    parent:
+      description: Name of the snapshot that it was taken after, or null.
+      returned: when the snapshot exists
+      type: str
+    images:
+      description:
+        - The image of each disk that it holds, by the name of the disk, with the keys C(id), C(snapshot), C(size) in bytes, C(missing), and C(used_by).
+      returned: when the snapshot exists
+      type: dict
+plan:
+  description: The steps that were taken, in order. In check mode, those that would be.
+  returned: success, for one VM
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: What the step does, one word.
+      returned: always
+      type: str
+    subject:
+      description: What it is done to.
+      returned: always
+      type: str
+    says:
+      description: The step in a sentence.
+      returned: always
+      type: str
+    args:
+      description: All that is needed to carry it out.
+      returned: always
+      type: dict
+diff:
+  description: The VM before and after, in the form of RV(vm). With several VMs, a list of those.
+  returned: success
+  type: dict
+  contains:
+    before_header:
+      description: Name of the VM.
+      returned: always
+      type: str
+    after_header:
+      description: Name of the VM.
+      returned: always
+      type: str
+    before:
+      description: The VM as it was found.
+      returned: always
+      type: dict
+    after:
+      description: The VM afterwards.
+      returned: always
+      type: dict
+loss:
+  description: What a commit of this preview destroys.
+  returned: success, for one VM
+  type: dict
+  contains:
+    images:
+      description: How many images go.
+      returned: always
+      type: int
+    bytes:
+      description: The space they take. It is null when a part of it is unknown.
+      returned: always
+      type: int
+    disks:
+      description: Names of the disks that the VM loses.
+      returned: always
+      type: list
+      elements: str
+    left_behind:
+      description: Images that stay as files and no longer belong to the VM.
+      returned: always
+      type: list
+      elements: str
+    snapshots_removed:
+      description: Names of the snapshots of which nothing is left.
+      returned: always
+      type: list
+      elements: str
+    snapshots_reduced:
+      description: Snapshots that lose disks, by name, each with the names of these disks.
+      returned: always
+      type: dict
+    without_config:
+      description: Names of the snapshots that lose their configuration.
+      returned: always
+      type: list
+      elements: str
+    backup_impact:
+      description: Whether the next backup must be a full one.
+      returned: always
+      type: bool
+    says:
+      description: The losses in sentences.
+      returned: always
+      type: list
+      elements: str
+warnings:
+  description: What is worth knowing and was not a reason to fail.
+  returned: success
+  type: list
+  elements: str
+skipped_disks:
+  description: Disks that take no part, each with the reason.
+  returned: success, for one VM
+  type: list
+  elements: dict
+  contains:
+    disk:
+      description: Name of the disk.
+      returned: always
+      type: str
+    why:
+      description: Why it takes no part.
+      returned: always
+      type: str
+left_behind:
+  description: The same as RV(loss.left_behind).
+  returned: success, for one VM
+  type: list
+  elements: str
+results:
+  description:
+    - One result for each VM, in the order of O(vm), with the keys described here and C(name), the VM as it was asked for.
+    - A result with C(failed) is of a VM that failed, and one with C(skipped) of a VM that was not touched, see O(on_vm_error).
+  returned: always, unless the hypervisor cannot be reached
+  type: list
+  elements: dict
+msg:
+  description: What went wrong.
+  returned: failure
+  type: str
+reason:
+  description: A stable code for what went wrong. All of them are explained in C(docs/reasons.md). With several VMs, the code of the first that failed.
+  returned: failure
+  type: str
+hint:
+  description: What to do, or what exists. With several VMs, the hint for the first that failed.
+  returned: failure
+  type: str
+done:
+  description: The steps that were taken before the failure, in the form of RV(plan).
+  returned: failure, for one VM
+  type: list
+  elements: dict
+left:
+  description: The steps of the plan that were not taken, in the form of RV(plan).
+  returned: failure, for one VM
+  type: list
+  elements: dict
+state_after:
+  description: The VM as it was found after the failure, in the form of RV(vm). It is null when nothing was done, or when the VM could not be read.
+  returned: failure, for one VM
+  type: dict
+"""
+
+from ansible_collections.diskwise.vm.plugins.module_utils._engine import preview
+from ansible_collections.diskwise.vm.plugins.module_utils._engine.compose import wish
+from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import Decide
+from ansible_collections.diskwise.vm.plugins.module_utils._module import Params, run
+from ansible_collections.diskwise.vm.plugins.module_utils._options import BACKEND, COMPOSITION, PREVIEWING, REMOVAL, RUNNING, VM, WAIT
+
+
+def request(params: Params) -> Decide:
+    wanted = preview.PreviewRequest(wish(params), params["if_running"], params["if_previewing"])
+    return lambda vm, can: preview.decide_preview(vm, wanted, can)
+
+
+def main() -> None:
+    run(BACKEND + VM + WAIT + COMPOSITION + RUNNING + PREVIEWING + REMOVAL, request)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,346 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: diskwise.vm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: snapshot_remove
+short_description: Remove a snapshot, or some disks of it
+version_added: 0.1.0
+description:
+  - Gives up the way back to a snapshot and the space that it takes. The VM and all other snapshots keep their exact content.
+  - The images are merged, while the VM runs or while it is down.
+  - An image on which something else is built, such as a disk of another VM, is refused or stays as a file, and RV(left_behind) lists it.
+  - Nothing is done when there is no such snapshot, or when it does not hold the named disks.
+author:
+  - diskwise.vm contributors (@diskwise)
+extends_documentation_fragment:
+  - diskwise.vm._attributes
+  - diskwise.vm._vm
+  - diskwise.vm._backend
+  - diskwise.vm._wait
+options:
+  snapshot:
+    description:
+      - The snapshot, by name or id. A name that several snapshots have is refused, and their ids are listed.
+    type: str
+    required: true
+  disks:
+    description:
+      - Take only these disks out of the snapshot, and keep the rest of it.
+      - A string is the id, the name or the target (V(vda)) of a disk.
+      - A dictionary of C(id), C(name), C(target), C(serial), C(storage), C(bootable) or C(all) selects every disk that matches all of its keys.
+        C(name) and C(storage) may hold wildcards.
+    type: list
+    elements: raw
+seealso:
+  - module: diskwise.vm.snapshot_create
+  - module: diskwise.vm.snapshot_info
+"""
+
+EXAMPLES = r"""
+- name: The upgrade went well
+  diskwise.vm.snapshot_remove:
+    vm: app01
+    snapshot: before-upgrade
+
+- name: Give up the data disk of a snapshot and keep the rest of it
+  diskwise.vm.snapshot_remove:
+    vm: app02
+    snapshot: nightly-07
+    disks:
+      - data
+
+- name: Remove a snapshot from those VMs that have it
+  diskwise.vm.snapshot_remove:
+    vm:
+      - app01
+      - app02
+      - db01
+    snapshot: nightly-07
+"""
+
+RETURN = r"""
+vm:
+  description: The VM as it is after the task, in names. In check mode, as it would be.
+  returned: success, for one VM
+  type: dict
+  contains:
+    name:
+      description: Name of the VM.
+      returned: always
+      type: str
+    id:
+      description: UUID of the VM.
+      returned: always
+      type: str
+    power:
+      description: V(down), V(up), V(paused), or V(suspended) when its memory is saved to disk.
+      returned: always
+      type: str
+    disks:
+      description: Names of its disks, as they are outside any preview.
+      returned: always
+      type: list
+      elements: str
+    snapshots:
+      description: Its snapshots, the oldest first.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: Name of the snapshot.
+          returned: always
+          type: str
+        description:
+          description: Its description.
+          returned: always
+          type: str
+        memory:
+          description: Whether it holds the memory.
+          returned: always
+          type: bool
+        disks:
+          description: Names of the disks that it holds.
+          returned: always
+          type: list
+          elements: str
+    preview:
+      description: What the open preview shows, in the form of RV(ignore:composition). It is null when none is open.
+      returned: always
+      type: dict
+    unfinished:
+      description: What an interrupted run left to do. It is empty when there is nothing.
+      returned: always
+      type: str
+snapshot:
+  description: The snapshot after the task. Only its name is returned when it is gone.
+  returned: success, for one VM
+  type: dict
+  contains:
+    name:
+      description: Name of the snapshot.
+      returned: always
+      type: str
+    description:
+      description: Its description.
+      returned: when the snapshot exists
+      type: str
+    memory:
+      description: Whether it holds the memory.
+      returned: when the snapshot exists
+      type: bool
+    disks:
+      description: Names of the disks that it holds.
+      returned: when the snapshot exists
+      type: list
+      elements: str
+    id:
+      description: Its id.
+      returned: when the snapshot exists
+      type: str
+    created:
+      description: When it was taken, in seconds since 1970. It is null when that is unknown.
+      returned: when the snapshot exists
+      type: int
+    quiesced:
+      description: Whether the guest was frozen meanwhile. It is null when that is unknown.
+      returned: when the snapshot exists
+      type: bool
+    config:
+      description: Whether its configuration can be used.
+      returned: when the snapshot exists
+      type: bool
+    status:
+      description: V(ok), or why it cannot be used in a preview.
+      returned: when the snapshot exists
+      type: str
+    own:
+      description: Whether this collection took it.
+      returned: when the snapshot exists
+      type: bool
+    parent:
+      description: Name of the snapshot that it was taken after, or null.
+      returned: when the snapshot exists
+      type: str
+    images:
+      description:
+        - The image of each disk that it holds, by the name of the disk, with the keys C(id), C(snapshot), C(size) in bytes, C(missing), and C(used_by).
+      returned: when the snapshot exists
+      type: dict
+plan:
+  description: The steps that were taken, in order. In check mode, those that would be.
+  returned: success, for one VM
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: What the step does, one word.
+      returned: always
+      type: str
+    subject:
+      description: What it is done to.
+      returned: always
+      type: str
+    says:
+      description: The step in a sentence.
+      returned: always
+      type: str
+    args:
+      description: All that is needed to carry it out.
+      returned: always
+      type: dict
+diff:
+  description: The VM before and after, in the form of RV(vm). With several VMs, a list of those.
+  returned: success
+  type: dict
+  contains:
+    before_header:
+      description: Name of the VM.
+      returned: always
+      type: str
+    after_header:
+      description: Name of the VM.
+      returned: always
+      type: str
+    before:
+      description: The VM as it was found.
+      returned: always
+      type: dict
+    after:
+      description: The VM afterwards.
+      returned: always
+      type: dict
+loss:
+  description: What can no longer be gone back to.
+  returned: success, for one VM
+  type: dict
+  contains:
+    images:
+      description: How many images go.
+      returned: always
+      type: int
+    bytes:
+      description: The space they take. It is null when a part of it is unknown.
+      returned: always
+      type: int
+    disks:
+      description: Names of the disks that the VM loses.
+      returned: always
+      type: list
+      elements: str
+    left_behind:
+      description: Images that stay as files and no longer belong to the VM.
+      returned: always
+      type: list
+      elements: str
+    snapshots_removed:
+      description: Names of the snapshots of which nothing is left.
+      returned: always
+      type: list
+      elements: str
+    snapshots_reduced:
+      description: Snapshots that lose disks, by name, each with the names of these disks.
+      returned: always
+      type: dict
+    without_config:
+      description: Names of the snapshots that lose their configuration.
+      returned: always
+      type: list
+      elements: str
+    backup_impact:
+      description: Whether the next backup must be a full one.
+      returned: always
+      type: bool
+    says:
+      description: The losses in sentences.
+      returned: always
+      type: list
+      elements: str
+warnings:
+  description: What is worth knowing and was not a reason to fail.
+  returned: success
+  type: list
+  elements: str
+skipped_disks:
+  description: Disks that take no part, each with the reason.
+  returned: success, for one VM
+  type: list
+  elements: dict
+  contains:
+    disk:
+      description: Name of the disk.
+      returned: always
+      type: str
+    why:
+      description: Why it takes no part.
+      returned: always
+      type: str
+left_behind:
+  description: The same as RV(loss.left_behind).
+  returned: success, for one VM
+  type: list
+  elements: str
+results:
+  description:
+    - One result for each VM, in the order of O(vm), with the keys described here and C(name), the VM as it was asked for.
+    - A result with C(failed) is of a VM that failed, and one with C(skipped) of a VM that was not touched, see O(on_vm_error).
+  returned: always, unless the hypervisor cannot be reached
+  type: list
+  elements: dict
+msg:
+  description: What went wrong.
+  returned: failure
+  type: str
+reason:
+  description: A stable code for what went wrong. All of them are explained in C(docs/reasons.md). With several VMs, the code of the first that failed.
+  returned: failure
+  type: str
+hint:
+  description: What to do, or what exists. With several VMs, the hint for the first that failed.
+  returned: failure
+  type: str
+done:
+  description: The steps that were taken before the failure, in the form of RV(plan).
+  returned: failure, for one VM
+  type: list
+  elements: dict
+left:
+  description: The steps of the plan that were not taken, in the form of RV(plan).
+  returned: failure, for one VM
+  type: list
+  elements: dict
+state_after:
+  description: The VM as it was found after the failure, in the form of RV(vm). It is null when nothing was done, or when the VM could not be read.
+  returned: failure, for one VM
+  type: dict
+"""
+
+from ansible_collections.diskwise.vm.plugins.module_utils._engine import remove
+from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import Decide
+from ansible_collections.diskwise.vm.plugins.module_utils._module import Params, run
+from ansible_collections.diskwise.vm.plugins.module_utils._options import BACKEND, VM, WAIT, Options
+
+OPTIONS = Options(
+    {
+        "snapshot": {"type": "str", "required": True},
+        "disks": {"type": "list", "elements": "raw"},
+    }
+)
+
+
+def request(params: Params) -> Decide:
+    wanted = remove.Request(params["snapshot"], params["disks"])
+    return lambda vm, can: remove.decide(vm, wanted, can)
+
+
+def main() -> None:
+    run(BACKEND + VM + WAIT + OPTIONS, request)
+
+
+if __name__ == "__main__":
+    main()
