@@ -56,7 +56,7 @@ def _serve(options: Options, work: Callable[[AnsibleModule], Work], names: Calla
 
 
 def _all(module: AnsibleModule, work: Work, names: Callable[[AnsibleModule, Hypervisor], Sequence[str]]) -> Result:
-    hypervisor = connect(module.params)
+    hypervisor = connect(module.params, users=module.params.get("on_conflict", "replace") == "replace")  # merging, deleting and info need it
     try:
         wanted = names(module, hypervisor)
         stop = module.params.get("on_vm_error") == "stop"

@@ -12,8 +12,12 @@ from .._engine.errors import Refused
 from .._engine.port import Hypervisor
 
 
-def connect(params: Mapping[str, Any]) -> Hypervisor:
-    """Open the connection that the options ask for. Raises Refused for options that decide nothing, BackendFailed when it cannot be opened."""
+def connect(params: Mapping[str, Any], users: bool) -> Hypervisor:
+    """Open the connection that the options ask for.
+
+    ``users``: it must be known who else uses the VMs' images. Raises Refused for options that decide nothing, BackendFailed when it
+    cannot be opened.
+    """
     if _chosen(params) == "ovirt":
         raise Refused("there is no oVirt backend yet", "no_ovirt_backend", "use uri with a libvirt host; the oVirt backend comes in a later release")
     from .libvirt.connection import Libvirt

@@ -157,14 +157,15 @@ def merges(vm: Vm, target: Snapshot, disks: tuple[str, ...]) -> dict[str, tuple[
     """Disk id -> (image of the snapshot, the one image built on it), for the disks whose image nobody needs once the snapshot is gone.
 
     The upper image is merged into the lower one: its content survives under the lower image's id. An image on which several
-    images are built, or that another snapshot shares, stays as it is: whatever is built on it keeps its exact content.
+    images are built, that another snapshot shares, or whose disk is not attached, stays as it is: whatever is built on it keeps its
+    exact content.
     """
     shared = {image for snapshot in vm.snapshots if snapshot.id != target.id for image in snapshot.images.values()}
     found = {}
     for disk in disks:
         below = target.images[disk]
         above = vm.children(below)
-        if len(above) == 1 and below not in shared:
+        if len(above) == 1 and below not in shared and above[0] in vm.chain(vm.leaf.get(disk)):
             found[disk] = (below, above[0])
     return found
 

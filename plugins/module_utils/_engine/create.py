@@ -14,6 +14,9 @@ from .errors import Refused
 from .model import RESERVED, Capabilities, Disk, Snapshot, Vm
 from .remove import removal
 
+LONGEST_NAME = 240
+"""Bytes: a hypervisor may keep a snapshot in a file of its name, and a file name has 255 at most."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -35,7 +38,6 @@ def decide(vm: Vm, request: Request, can: Capabilities) -> Decision:
     check_text("name", request.name)
     check_text("description", request.description)
     check_name(request.name)
-    session.action(vm, "create", None)
     chosen, skipped = _chosen(vm, request)
     existing = select.named(vm, request.name)
     replaced = Decision()
@@ -50,6 +52,7 @@ def decide(vm: Vm, request: Request, can: Capabilities) -> Decision:
                 "choose another name, or set on_conflict to keep or replace",
             )
         replaced = removal(vm, existing, tuple(sorted(existing.images)), whole=True)
+    session.action(vm, "create", None)
     _check_power(vm, request, can)
     _check_memory(vm, request, chosen)
     _check_images(vm, chosen)
@@ -62,7 +65,7 @@ def check_text(what: str, text: str) -> None:
     for position, char in enumerate(text):
         # Not "Cn", which is what a character looks like that is newer than this Python; but no XML can hold those that end in FFFE or FFFF.
         bad = unicodedata.category(char) in ("Cc", "Cs", "Co") or ord(char) & 0xFFFE == 0xFFFE
-        if bad and not (what == "description" and char == "\n"):
+        if bad:
             raise Refused(
                 f"the {what} holds the character U+{ord(char):04X} at position {position + 1}", "bad_character", "remove it; control characters are refused"
             )
@@ -77,8 +80,8 @@ def check_name(name: str) -> None:
         raise Refused(f"the name {name!r} begins or ends with a space", "bad_name", "remove the space")
     if "/" in name or name.startswith("."):
         raise Refused(f"the name {name!r} holds a '/' or begins with a '.'", "bad_name", "choose a name without them")
-    if len(name) > 255:
-        raise Refused(f"the name has {len(name)} characters, 255 are allowed", "bad_name", "choose a shorter name")
+    if len(name.encode()) > LONGEST_NAME:
+        raise Refused(f"the name takes {len(name.encode())} bytes, {LONGEST_NAME} are allowed", "bad_name", "choose a shorter name")
 
 
 def _chosen(vm: Vm, request: Request) -> tuple[tuple[Disk, ...], tuple[tuple[str, str], ...]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .changes import Remove, abandoned, reduced
+from .errors import Refused
 from .model import Composition, Loss, Vm
 
 
@@ -19,6 +20,18 @@ def size_of(vm: Vm, images: Iterable[str]) -> int | None:
             return None
         total += size
     return total
+
+
+def demand_unused(vm: Vm, images: Iterable[str], verb: str) -> None:
+    """Refuse to delete or change an image that something else is built on."""
+    for image in images:
+        users = vm.images[image].users if image in vm.images else ()
+        if users:
+            raise Refused(
+                f"VM {vm.name}: image {image} of disk {vm.disk(vm.images[image].disk).name} is used by something else: {', '.join(users)}",
+                "image_in_use",
+                f"to {verb} would change what that shows; remove it first",
+            )
 
 
 def of_commit(vm: Vm, shows: Composition) -> Loss:

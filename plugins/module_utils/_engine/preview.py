@@ -49,14 +49,14 @@ def decide_preview(vm: Vm, request: PreviewRequest, can: Capabilities) -> Decisi
         said = ("the last commit made exactly this and nothing changed since: no preview is needed",) if vm.preview is None else ()
         return Decision(loss=loss if vm.preview else Decision().loss, warnings=warnings + said, shows=shows)
     # An open preview is undone first, which also ends the memory that was saved in it.
-    changes = session.stops(vm, "undo" if action == "switch" else "preview", request.if_running) + _switch(action) + (Enter(shows),)
+    changes = session.stops(vm, "undo" if action == "switch" else "preview", request.if_running) + _switch(vm, action) + (Enter(shows),)
     return Decision(changes, loss, warnings + _undone(vm, action), shows=shows)
 
 
 def decide_restore(vm: Vm, request: RestoreRequest, can: Capabilities) -> Decision:
     done = vm.requests.get(request.request_id) if request.request_id else None
     if done is not None:
-        return Decision(warnings=(f"request {request.request_id} was carried out before",), shows=done)
+        return Decision(warnings=(f"request {request.request_id} was carried out before: {one_line(vm, done)}",), shows=done)
     shows, warnings = compose(vm, request.wish, can)
     action = session.action(vm, "restore", shows, request.if_previewing)
     if action == "keep":
@@ -65,8 +65,10 @@ def decide_restore(vm: Vm, request: RestoreRequest, can: Capabilities) -> Decisi
     leave = Leave(True, request.request_id)
     verb = {"leave": "commit", "switch": "undo"}.get(action, "restore")
     changes: tuple[Change, ...] = session.stops(vm, verb, request.if_running)
-    changes += (leave,) if action == "leave" else (*_switch(action), Enter(shows), leave)
-    return Decision(changes, losses.of_commit(vm, shows), warnings + _undone(vm, action), shows=shows)
+    changes += (leave,) if action == "leave" else (*_switch(vm, action), Enter(shows), leave)
+    loss = losses.of_commit(vm, shows)
+    losses.demand_unused(vm, loss.images, "restore")
+    return Decision(changes, loss, warnings + _undone(vm, action), shows=shows)
 
 
 def decide_leave(vm: Vm, request: LeaveRequest, can: Capabilities) -> Decision:
@@ -78,7 +80,9 @@ def decide_leave(vm: Vm, request: LeaveRequest, can: Capabilities) -> Decision:
     if request.keep:
         _check_removal(vm, shows, request.allow_disk_removal, "commit")
     changes: tuple[Change, ...] = (*session.stops(vm, verb, request.if_running), Leave(request.keep))
-    return Decision(changes, losses.of_commit(vm, shows) if request.keep else losses.of_undo(vm), shows=shows)
+    loss = losses.of_commit(vm, shows) if request.keep else losses.of_undo(vm)
+    losses.demand_unused(vm, loss.images, verb)
+    return Decision(changes, loss, shows=shows)
 
 
 def _guard(vm: Vm, request: LeaveRequest, can: Capabilities) -> Composition | None:
@@ -106,8 +110,11 @@ def _check_removal(vm: Vm, shows: Composition, allowed: bool, verb: str) -> None
         )
 
 
-def _switch(action: str) -> tuple[Change, ...]:
-    return (Leave(False),) if action == "switch" else ()
+def _switch(vm: Vm, action: str) -> tuple[Change, ...]:
+    if action != "switch":
+        return ()
+    losses.demand_unused(vm, losses.of_undo(vm).images, "undo")
+    return (Leave(False),)
 
 
 def _undone(vm: Vm, action: str) -> tuple[str, ...]:

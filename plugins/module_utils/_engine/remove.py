@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from . import select, session
 from .changes import Decision, Remove, merges
 from .errors import NotFound, Refused
-from .losses import of_removal
+from .losses import demand_unused, of_removal
 from .model import Capabilities, Disk, Snapshot, Vm
 
 
@@ -68,10 +68,4 @@ def _check(vm: Vm, snapshot: Snapshot, merged: dict[str, tuple[str, str]]) -> No
                 "missing_image",
                 "bring the file back first",
             )
-        users = vm.images[below].users + vm.images[above].users
-        if users:
-            raise Refused(
-                f"VM {vm.name}: the images of disk {vm.label(disk)} in snapshot {snapshot.name} are used by something else: {', '.join(users)}",
-                "image_in_use",
-                "a merge would change what that shows; remove it first, or keep the snapshot",
-            )
+        demand_unused(vm, (below, above), "remove the snapshot")

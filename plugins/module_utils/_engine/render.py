@@ -163,7 +163,7 @@ def matrix(vm: Vm, shows: Composition | None = None) -> str:
     shows = shows or (vm.preview.shows if vm.preview else Composition())
     known = {disk.id for disk in vm.disks if not disk.removable} | set(shows.disks) | {disk for s in vm.snapshots for disk in s.images}
     disks = sorted(known, key=lambda disk: (len(vm.disk(disk).target), vm.disk(disk).target, disk))
-    head = ["", "config", "memory"] + [vm.label(disk) for disk in disks]
+    head = ["snapshot", "config", "memory"] + [vm.label(disk) for disk in disks]
 
     def cell(held: bool, taken: bool) -> str:
         return "[x]" if taken and held else " x " if held else " - "

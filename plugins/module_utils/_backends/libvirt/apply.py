@@ -33,6 +33,7 @@ class Effects:
         self._storage = storage
         self._clock = clock
         self._taker = Taker(domain, storage, clock)
+        self._held: frozenset[str] | None = None
         self._verbs: Mapping[str, Callable[[Args], None]] = {
             "settle": self._settle,
             "stop": self._stop,
@@ -55,6 +56,8 @@ class Effects:
         }
 
     def apply(self, step: Step) -> None:
+        if step.verb != "delete":
+            self._held = None
         with saying(f"VM {self._domain.name()}: {step.says}"):
             self._verbs[step.verb](step.args)
 
@@ -118,7 +121,7 @@ class Effects:
         doc, lost = xml.composed(self._text(secure=True), self._config_text(shows.config), files, shows.excluded)
         if lost:
             raise Refused(
-                f"VM {self._domain.name()}: the password of its {', '.join(lost)} display has no place in the configuration of {shows.config}, so an undo would lose it",
+                f"VM {self._domain.name()}: the password of its {', '.join(lost)} display has no place in configuration {shows.config}: an undo would lose it",
                 "secrets_in_config",
                 "use config: current, or remove the password first",
             )
@@ -273,12 +276,19 @@ class Effects:
             return
         shown = {source.path for source in xml.sources(raw.domain).values()}
         shown |= {file for _target, element in xml.disk_elements(raw.live if raw.live is not None else raw.domain) for file in xml.chain_of(element)}
-        shown |= {source.path for name, element in raw.snapshots.items() if name not in work["drop"] for source in held_images(element).values()}
+        shown |= self._held_by_snapshots(raw, work)
         if path in shown:
             raise BackendFailed(
                 f"{path} was to be deleted, but VM {self._domain.name()} still uses it; it was kept", "still_used", "look at the VM's disks and snapshots"
             )
         self._storage.delete(path)
+
+    def _held_by_snapshots(self, raw: Raw, work: Args) -> frozenset[str]:
+        """Read once per tail: nobody else changes snapshots while this run holds the lock, and it is done with changing them."""
+        if self._held is None:
+            kept = [element for name, element in raw.snapshots.items() if name not in work["drop"]]
+            self._held = frozenset(source.path for element in kept for source in held_images(element).values())
+        return self._held
 
     def _clear(self, args: Args) -> None:
         """The work is done; what stays in the record is the last commit and the request ids."""
@@ -360,6 +370,7 @@ class Effects:
         config = work["last"]["shows"]["config"] if work.get("last") and work["verb"] == "commit" else None
         if config in raw.snapshots:
             self._current({"snapshot": config})
+        self._held = None
         for path in work["delete"]:
             self._delete({"path": path})
         self._clear({})

@@ -25,11 +25,15 @@ UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class Libvirt:
-    """An open connection. Raises BackendFailed when it cannot be opened."""
+    """An open connection. Raises BackendFailed when it cannot be opened.
 
-    def __init__(self, uri: str, timeout: int, interval: int) -> None:
+    ``timeout`` and ``interval`` in seconds. ``users``: find out what else uses the VMs' images; only what deletes or merges images needs it.
+    """
+
+    def __init__(self, uri: str, timeout: int, interval: int, users: bool = True) -> None:
         demand()
         self._clock = Clock(timeout, interval)
+        self._users = users
         try:
             self._conn = libvirt.open(uri)
         except libvirt.libvirtError as error:
@@ -50,7 +54,7 @@ class Libvirt:
             if is_one_of(error, ("NO_DOMAIN",)):
                 return NotFound(f"there is no VM {name!r}", "unknown_vm", self._known())
             return translate(error, f"looking for VM {name}")
-        return LibvirtVm(self._conn, domain, self._clock)
+        return LibvirtVm(self._conn, domain, self._clock, self._users)
 
     def _known(self) -> str:
         with saying("listing the VMs"):
@@ -80,10 +84,12 @@ class LibvirtVm:
 
     can = Capabilities()
 
-    def __init__(self, conn: libvirt.virConnect, domain: libvirt.virDomain, clock: Clock) -> None:
+    def __init__(self, conn: libvirt.virConnect, domain: libvirt.virDomain, clock: Clock, users: bool) -> None:
         self._conn = conn
         self._domain = domain
         self._clock = clock
+        self._users = users
+        self._folders: frozenset[str] = frozenset()
         self._storage = Storage(conn)
         self._effects = Effects(conn, domain, self._storage, clock)
 
@@ -91,20 +97,21 @@ class LibvirtVm:
         self._storage.forget()
         with saying(f"reading VM {self._domain.name()}"):
             try:
-                vm, _raw = read(self._domain, self._storage, True)
+                vm = read(self._domain, self._storage, self._users)
             except ValueError as error:
                 raise BackendFailed(
                     f"VM {self._domain.name()}: its record in <metadata> cannot be read: {error}",
                     "bad_record",
                     "restore the domain's XML from a backup, or remove the element",
                 ) from error
+            self._folders = frozenset(folder_of(path) for path in vm.images)
             return vm
 
     @contextmanager
     def hold(self) -> Iterator[None]:
         with ExitStack() as stack:
             stack.enter_context(held(self._conn, self._domain.UUIDString(), self._domain.name(), int(self._clock.timeout)))
-            stack.enter_context(self._storage.opened(folder_of(path) for path in self.read().images))
+            stack.enter_context(self._storage.opened(self._folders))
             yield
 
     def images(self, vm: Vm, change: Change) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from xml.dom import minidom
 from xml.etree import ElementTree
@@ -118,7 +118,5 @@ def _is_dead(holder: dict[str, Any]) -> bool:
 
 
 def _release(secret: libvirt.virSecret) -> None:
-    try:
+    with suppress(libvirt.libvirtError):  # it may be taken over, or gone with the daemon
         secret.undefine()
-    except libvirt.libvirtError:
-        pass  # taken over, or gone with the daemon

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 from xml.etree import ElementTree
 
@@ -35,24 +36,28 @@ UNFINISHED = {
 }
 
 
-@dataclass(frozen=True)
 class Raw:
-    """What libvirt said: the texts, for whoever must change them, and what follows from them."""
+    """What libvirt says of a domain. The snapshots, one call each, are read when they are first asked for."""
 
-    domain: ElementTree.Element
-    live: ElementTree.Element | None
-    snapshots: Mapping[str, ElementTree.Element]
-    record: Record
-    saved: bool
+    def __init__(self, domain: libvirt.virDomain) -> None:
+        self._handle = domain
+        self.live = xml.parse(domain.XMLDesc(0)) if domain.isActive() else None
+        self.domain = xml.parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+        self.record = xml.record_of(self.domain)
+
+    @cached_property
+    def snapshots(self) -> Mapping[str, ElementTree.Element]:
+        return {snapshot.getName(): xml.parse(snapshot.getXMLDesc()) for snapshot in self._handle.listAllSnapshots()}
+
+    @cached_property
+    def saved(self) -> bool:
+        """The memory is saved to disk, for the next start to resume."""
+        return self.live is None and bool(self._handle.hasManagedSaveImage())
 
 
 def read_raw(domain: libvirt.virDomain) -> Raw:
-    """Two calls for the domain, and one for each snapshot."""
     with saying(f"reading VM {domain.name()}"):
-        live = xml.parse(domain.XMLDesc(0)) if domain.isActive() else None
-        inactive = xml.parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-        snapshots = {snapshot.getName(): xml.parse(snapshot.getXMLDesc()) for snapshot in domain.listAllSnapshots()}
-        return Raw(inactive, live, snapshots, xml.record_of(inactive), live is None and bool(domain.hasManagedSaveImage()))
+        return Raw(domain)
 
 
 def write_record(domain: libvirt.virDomain, record: Record) -> None:
@@ -90,7 +95,8 @@ def memory_of(snapshot: ElementTree.Element) -> str | None:
     return memory.get("file") if memory is not None and memory.get("snapshot") == "external" else None
 
 
-def read(domain: libvirt.virDomain, storage: Storage, with_users: bool) -> tuple[Vm, Raw]:
+def read(domain: libvirt.virDomain, storage: Storage, with_users: bool) -> Vm:
+    """``with_users``: also what else uses the images, which means a look at every file of every pool."""
     raw = read_raw(domain)
     origin = _origin(raw)
     vm = Vm(
@@ -106,7 +112,7 @@ def read(domain: libvirt.virDomain, storage: Storage, with_users: bool) -> tuple
     )
     vm = _settled(replace(vm, images=_graph(vm, raw)), raw)
     vm = _with_files(vm, raw, storage, with_users)
-    return replace(vm, committed=_committed(vm, raw, storage), problems=_problems(vm, raw, domain, storage)), raw
+    return replace(vm, committed=_committed(vm, raw, domain), problems=_problems(vm, raw, domain, storage))
 
 
 def _origin(raw: Raw) -> ElementTree.Element:
@@ -288,7 +294,7 @@ def _with_files(vm: Vm, raw: Raw, storage: Storage, with_users: bool) -> Vm:
             capacity[path] = file.capacity
             if image.parent is None and file.backing:
                 images[path] = replace(images[path], parent=file.backing)
-    if with_users and vm.images:
+    if with_users and (vm.snapshots or vm.preview):
         for folder in {folder_of(path) for path in vm.images if known[folder_of(path)]}:
             storage.refresh(folder)
         own = set(images) | files_of(raw.record.work or {})
@@ -304,7 +310,7 @@ def files_of(work: Mapping[str, Any]) -> set[str]:
     return made | set(work.get("delete", ()))
 
 
-def _committed(vm: Vm, raw: Raw, storage: Storage) -> Composition | None:
+def _committed(vm: Vm, raw: Raw, domain: libvirt.virDomain) -> Composition | None:
     """The last commit's composition, if nothing was written or changed since: a fresh overlay grows with the first write to it."""
     last = raw.record.last
     if not last or raw.record.work or vm.preview:
@@ -318,10 +324,17 @@ def _committed(vm: Vm, raw: Raw, storage: Storage) -> Composition | None:
     for target, (path, length) in last["fresh"].items():
         held = vm.snapshot(shows.disks[target]).images.get(target)
         image = vm.images.get(path)
-        file = storage.find(path) if storage.knows(folder_of(path)) else None
-        if vm.leaf.get(target) != path or image is None or image.parent != held or file is None or file.length != length:
+        if vm.leaf.get(target) != path or image is None or image.parent != held or image.missing or _length(domain, target) != length:
             return None
     return shows if all(disk not in vm.leaf for disk in shows.excluded) else None
+
+
+def _length(domain: libvirt.virDomain, target: str) -> int | None:
+    """How far the disk's file reaches, in bytes; None when it cannot be read."""
+    try:
+        return int(domain.blockInfo(target)[2])
+    except libvirt.libvirtError:
+        return None
 
 
 def config_digest(domain: ElementTree.Element) -> str:
@@ -340,6 +353,8 @@ def _problems(vm: Vm, raw: Raw, domain: libvirt.virDomain, storage: Storage) -> 
         found.append(
             Problem("transient_vm", vm.name, "it is transient: libvirt forgets it when it stops", "define it first (virsh dumpxml, virsh define)", True)
         )
+    if raw.domain.find("os/nvram") is not None or raw.domain.find("devices/tpm") is not None:
+        found.append(Problem("firmware_state", vm.name, "the variables of its firmware and the state of its TPM are not part of snapshots of disks"))
     internal = [snapshot.name for snapshot in vm.snapshots if snapshot.unusable]
     if internal:
         found.append(

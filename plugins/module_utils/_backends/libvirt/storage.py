@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from xml.dom import minidom
@@ -48,6 +48,7 @@ class Storage:
     def __init__(self, conn: libvirt.virConnect) -> None:
         self._conn = conn
         self._fresh: set[str] = set()
+        self._transient: dict[str, libvirt.virStoragePool] = {}
 
     def forget(self) -> None:
         """Look again: pools are refreshed anew when something is not found in them."""
@@ -56,18 +57,18 @@ class Storage:
     @contextmanager
     def opened(self, folders: Iterable[str]) -> Iterator[None]:
         """Have a pool for each folder while the context is open."""
-        made = [pool for pool in (self._open(folder) for folder in sorted(set(folders))) if pool is not None]
         try:
+            for folder in sorted(set(folders)):
+                self._open(folder)
             yield
         finally:
-            for pool in made:
-                try:
-                    pool.destroy()  # closes a transient pool; its folder and files stay
-                except libvirt.libvirtError:
-                    pass  # another controller closed it
+            while self._transient:
+                _name, pool = self._transient.popitem()
+                with suppress(libvirt.libvirtError):  # another controller may have closed it
+                    pool.destroy()  # a transient pool goes; its folder and files stay
 
-    def _open(self, folder: str) -> libvirt.virStoragePool | None:
-        """The transient pool to close later; None when the folder has a pool of its own."""
+    def _open(self, folder: str) -> None:
+        """Have a pool for the folder; a transient one is closed at the end, also when another run left it."""
         pool = self._pool(folder)
         if pool is None:
             with saying(f"opening the folder {folder} as a storage pool"):
@@ -77,7 +78,8 @@ class Storage:
                     pool = self._pool(folder)  # another controller was faster
                     if pool is None:
                         raise
-        return pool if pool.name().startswith(POOL_PREFIX) else None
+        if pool.name().startswith(POOL_PREFIX):
+            self._transient[pool.name()] = pool
 
     def _pool(self, folder: str) -> libvirt.virStoragePool | None:
         try:
@@ -200,9 +202,11 @@ class Storage:
 
     def demand_absent(self, paths: Iterable[str]) -> None:
         """Refuse when a file that is to be made exists: it is not known whose it is."""
-        for path in paths:
-            self._fresh.discard(folder_of(path))
-            if self.find(path) is not None:
+        wanted = list(paths)
+        for folder in {folder_of(path) for path in wanted}:
+            self.refresh(folder)
+        for path in wanted:
+            if self._volume(path) is not None:
                 raise Refused(f"the file {path} exists already and is not known", "file_exists", "look at it; move it away if nothing needs it, then run again")
 
     def delete(self, path: str) -> None:

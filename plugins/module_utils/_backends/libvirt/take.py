@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from xml.dom import minidom
 
@@ -97,10 +98,8 @@ class Taker:
         return BackendFailed(said.message, "quiesce_failed", "look at qemu-guest-agent in the guest, or set quiesce: preferred")
 
     def _unlimited_agent(self) -> None:
-        try:
+        with suppress(libvirt.libvirtError):  # if the VM stopped, the setting went with it
             self._domain.agentSetResponseTimeout(libvirt.VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0)
-        except libvirt.libvirtError:
-            pass  # the VM stopped; the setting went with it
 
     def thaw(self) -> None:
         """Until the agent confirms it: an agent that was late may freeze the guest when nobody waits for it any more."""

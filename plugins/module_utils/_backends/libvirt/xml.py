@@ -313,7 +313,10 @@ def _same_source(target: Any, node: Any) -> None:
 
 
 def redefined(text: str, images: Mapping[str, Source | None], overlays: Mapping[str, str]) -> str:
-    """A snapshot's XML whose disks hold other images: ``images`` target -> the image it holds (None: none any more), ``overlays`` target -> the file on top of it."""
+    """A snapshot's XML with other images.
+
+    ``images``: target -> the image it holds, None where it holds none any more; ``overlays``: target -> the file on top of it.
+    """
     doc = document(text)
     snapshot = doc.documentElement
     for disk in children(snapshot, "disks", "disk"):
