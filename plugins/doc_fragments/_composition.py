@@ -46,7 +46,7 @@ options:
         type: str
       exclude:
         description:
-          - Leaves the disk out of the VM. It is detached, and its files are kept.
+          - Leaves the disk out of the VM. It is detached, and its files are kept. A disk that is not attached any more is fine.
           - Exactly one of O(disks[].snapshot) and O(disks[].exclude) is needed.
         type: bool
         default: false

@@ -47,9 +47,11 @@ def _serve(options: Options, work: Callable[[AnsibleModule], Work], names: Calla
     try:
         result = _all(module, work(module), names)
     except VmError as error:
-        result = _failure("", error)
+        result = _failure(error)
     except Exception as error:  # nothing unforeseen may reach the user as a bare traceback
         result = {"failed": True, "msg": f"unforeseen: {error}", "reason": "bug", "hint": "please report it", "exception": traceback.format_exc()}
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)
@@ -74,11 +76,11 @@ def _all(module: AnsibleModule, work: Work, names: Callable[[AnsibleModule, Hype
 def _one(name: str, found: Backend | VmError, work: Work) -> Result:
     """One VM's failure is its own: the others go on."""
     if isinstance(found, VmError):
-        return _failure(name, found)
+        return {"name": name, **_failure(found)}
     try:
         return {"name": name, **work(found)}
     except VmError as error:
-        return _failure(name, error)
+        return {"name": name, **_failure(error)}
 
 
 def _result(outcome: Outcome, params: Params) -> Result:
@@ -107,10 +109,9 @@ def _frozen(vm: Vm, params: Params) -> list[str]:
     return ["the guest agent failed to freeze the guest; the snapshot is like after a power loss"] if made and made[0].quiesced is False and vm.agent else []
 
 
-def _failure(name: str, error: VmError) -> Result:
+def _failure(error: VmError) -> Result:
     return {
         "failed": True,
-        "name": name,
         "changed": bool(error.done),
         "msg": error.message,
         "reason": error.reason,

@@ -13,7 +13,8 @@ version_added: 0.1.0
 description:
   - Makes what the open preview shows the VM from now on, with what was written during the preview.
   - For each disk that the preview took from a snapshot, all that is newer than that snapshot is deleted. Newer snapshots lose these disks, and a
-    snapshot of which nothing is left goes. RV(loss) says so before, in check mode, and after.
+    snapshot of which nothing is left goes, unless its configuration is shown. Images on which something else is built stay.
+  - RV(loss) says all this before, in check mode, and after.
   - Disks that the preview keeps as they are, and their snapshots, are not touched.
   - Nothing is done when no preview is open, see O(expect_preview).
   - The VM must be down or suspended, see O(if_running).
@@ -39,9 +40,10 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Keep what is shown
+- name: Keep what is shown, provided that it is this snapshot
   diskwise.vm.snapshot_commit:
     vm: app01
+    snapshot: before-upgrade
     if_running: shutdown
   register: kept
 
@@ -49,7 +51,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     var: kept.loss.says
 
-- name: Keep what is shown only if it is the preview that was checked
+- name: Keep a composition of several snapshots, and fail when another preview or none is open
   diskwise.vm.snapshot_commit:
     vm: app02
     composition:

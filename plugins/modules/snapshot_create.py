@@ -26,12 +26,12 @@ options:
   snapshot:
     description:
       - The name of the snapshot.
-      - It has at most 255 characters, no slash, no dot at its beginning, no space at either end, and no control characters.
-      - The name V(current) is taken, for the VM as it is now.
+      - It takes at most 240 bytes in UTF-8 and has no slash, no dot at its beginning, no space at either end, and no control characters.
+      - The names V(current) and V(excluded) are taken. They have a meaning in a composition.
     type: str
     required: true
   description:
-    description: A description of the snapshot. It may hold line breaks, but no other control characters.
+    description: A description of the snapshot, in one line. Control characters are refused.
     type: str
     default: ""
   disks:

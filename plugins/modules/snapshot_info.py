@@ -270,11 +270,6 @@ diff:
   returned: success, for several VMs
   type: list
   elements: dict
-warnings:
-  description: Always empty.
-  returned: success, for several VMs
-  type: list
-  elements: str
 results:
   description:
     - One result for each VM, with the keys described here and C(name), the VM as it was asked for.

@@ -12,7 +12,7 @@ short_description: Remove a snapshot, or some disks of it
 version_added: 0.1.0
 description:
   - Gives up the way back to a snapshot and the space that it takes. The VM and all other snapshots keep their exact content.
-  - The images are merged, while the VM runs or while it is down.
+  - The images are merged, while the VM runs or while it is down. A suspended VM is refused.
   - An image on which something else is built, such as a disk of another VM, is refused or stays as a file, and RV(left_behind) lists it.
   - Nothing is done when there is no such snapshot, or when it does not hold the named disks.
 author:

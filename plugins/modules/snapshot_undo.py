@@ -12,8 +12,8 @@ short_description: End a preview and be back where it was opened
 version_added: 0.1.0
 description:
   - Brings back the VM exactly as it was before the preview, and removes the images that the preview made.
-  - What was written during the preview to disks that came from a snapshot is gone. A disk that the preview kept as it is also keeps what was
-    written to it.
+  - What was written during the preview to disks that came from a snapshot is gone. What was written to a disk that the preview kept as it is stays,
+    and RV(loss) names these disks.
   - Nothing is done when no preview is open, see O(expect_preview).
   - The VM must be down or suspended, see O(if_running).
 author:

@@ -1,0 +1,3 @@
+# SPDX-FileCopyrightText: diskwise.vm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The documentation is true, and its examples run."""
