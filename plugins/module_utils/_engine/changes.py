@@ -96,7 +96,7 @@ class Leave:
             vm,
             preview=None,
             disks=shown_disks(vm, shows),
-            snapshots=tuple(snapshot for snapshot in (reduced(s, gone) for s in vm.snapshots) if snapshot is not None),
+            snapshots=tuple(snapshot for snapshot in (reduced(s, gone, shows.config) for s in vm.snapshots) if snapshot is not None),
             leaf={**{disk: image for disk, image in vm.leaf.items() if disk not in shows.disks}, **vm.preview.images},
             images={key: image for key, image in vm.images.items() if key not in gone},
             committed=shows,
@@ -194,12 +194,15 @@ def _needed(vm: Vm, image_id: str, gone: list[str]) -> bool:
     return bool(image and image.users) or any(child not in gone[-1:] for child in vm.children(image_id))
 
 
-def reduced(snapshot: Snapshot, gone: set[str]) -> Snapshot | None:
-    """The snapshot without the images that are gone; None when nothing of it is left."""
+def reduced(snapshot: Snapshot, gone: set[str], config: str | None) -> Snapshot | None:
+    """The snapshot without the images that are gone; None when nothing of it is left.
+
+    The one that gives the ``config`` stays for it: the same play finds it again.
+    """
     kept = {disk: image for disk, image in snapshot.images.items() if image not in gone}
     if len(kept) == len(snapshot.images):
         return snapshot
-    return replace(snapshot, images=kept) if kept else None
+    return replace(snapshot, images=kept) if kept or snapshot.id == config else None
 
 
 def shown_disks(vm: Vm, shows: Composition) -> tuple[Disk, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import select
 from .changes import shown_disks
-from .errors import Refused
+from .errors import NotFound, Refused
 from .model import CURRENT, EXCLUDED, Capabilities, Composition, Disk, Snapshot, Vm
 
 
@@ -52,9 +52,10 @@ def compose(vm: Vm, wish: Wish, can: Capabilities) -> tuple[Composition, tuple[s
     config = _config(vm, wish, base)
     disks = _short_form(vm, base)
     warnings = _skipped_of_short_form(vm, base, disks)
-    disks.update(_named(vm, wish.disks))
+    wished, absent = _without_absent(vm, wish.disks)
+    disks.update(_named(vm, wished))
     shows = Composition(config.id if config else None, bool(wish.memory), {disk: source for disk, source in disks.items() if source != CURRENT})
-    if not shows.disks and not config:
+    if not shows.disks and not config and not any(entry.get("exclude") for entry in wish.disks):
         raise Refused(
             f"VM {vm.name}: nothing to preview, every disk and the configuration would stay as they are",
             "nothing_to_preview",
@@ -63,7 +64,7 @@ def compose(vm: Vm, wish: Wish, can: Capabilities) -> tuple[Composition, tuple[s
     _check_sources(vm, shows)
     _check_targets(vm, shows)
     _check_memory(vm, wish, shows, config, can)
-    return shows, warnings + _warnings(vm, shows, config)
+    return shows, warnings + absent + _warnings(vm, shows, config)
 
 
 def _config(vm: Vm, wish: Wish, base: Snapshot | None) -> Snapshot | None:
@@ -92,6 +93,19 @@ def _skipped_of_short_form(vm: Vm, base: Snapshot | None, disks: Mapping[str, st
     return tuple(f"disk {disk.name} of snapshot {base.name} stays as it is: {disk.fixed}" for disk in left)
 
 
+def _without_absent(vm: Vm, entries: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], tuple[str, ...]]:
+    """The entries, less those that exclude a disk which nothing knows any more: a commit took it off the VM, and the same play must go on working."""
+    kept, absent = [], []
+    for entry in entries:
+        try:
+            if entry.get("exclude"):
+                select.matching(vm.known_disks(), entry["disk"], vm.name)
+            kept.append(entry)
+        except NotFound as error:
+            absent.append(f"{error.message}: there is nothing to exclude")
+    return kept, tuple(absent)
+
+
 def _named(vm: Vm, entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     attached = {disk.id for disk in vm.disks}
     named: dict[str, str] = {}
@@ -112,13 +126,21 @@ def _named(vm: Vm, entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
             raise Refused(
                 f"VM {vm.name}: disk {disk.name} cannot take part in a preview: {disk.fixed}", "fixed_disk", "leave it out of disks; it stays as it is"
             )
-        if exclude and disk.id not in attached:
-            raise Refused(f"VM {vm.name}: disk {disk.name} is not attached, so it cannot be excluded", "bad_disk_choice", "leave it out of disks")
-        named[disk.id] = EXCLUDED if exclude else CURRENT if source == CURRENT else select.snapshot(vm, str(source)).id
+        if exclude:
+            named[disk.id] = EXCLUDED if disk.id in attached else CURRENT
+        else:
+            named[disk.id] = CURRENT if source == CURRENT else select.snapshot(vm, str(source)).id
     return named
 
 
 def _check_sources(vm: Vm, shows: Composition) -> None:
+    for source in sorted({*shows.sources.values(), *([shows.config] if shows.config else [])}):
+        if vm.snapshot(source).unusable:
+            raise Refused(
+                f"VM {vm.name}: snapshot {vm.snapshot_name(source)} cannot be used: {vm.snapshot(source).unusable}",
+                "unusable_snapshot",
+                "choose another snapshot; snapshot_info shows the state of each",
+            )
     for disk_id, source in shows.sources.items():
         disk, snapshot = vm.disk(disk_id), vm.snapshot(source)
         if disk_id not in snapshot.images:
@@ -135,13 +157,6 @@ def _check_sources(vm: Vm, shows: Composition) -> None:
                     "missing_image",
                     "bring the file back, or take the disk from another snapshot",
                 )
-    for source in sorted({*shows.sources.values(), *([shows.config] if shows.config else [])}):
-        if vm.snapshot(source).unusable:
-            raise Refused(
-                f"VM {vm.name}: snapshot {vm.snapshot_name(source)} cannot be used: {vm.snapshot(source).unusable}",
-                "unusable_snapshot",
-                "choose another snapshot; snapshot_info shows the state of each",
-            )
 
 
 def _check_targets(vm: Vm, shows: Composition) -> None:

@@ -38,6 +38,9 @@ def converge(backend: Backend, decide: Decide, check: bool) -> Outcome:
     before = backend.read()
     decision = _decide(before, decide, backend.can)
     if not decision.changes:
+        if not check and any(problem.code == "stale_lock" for problem in before.problems):
+            with backend.hold():
+                pass  # to take the lock over and to give it back clears up what the dead one left
         return Outcome(before, before, (), decision)
     if check:
         return _foresee(backend, before, decision)

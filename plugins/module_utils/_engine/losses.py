@@ -40,7 +40,7 @@ def of_commit(vm: Vm, shows: Composition) -> Loss:
     gone = tuple(image for images in gone_of.values() for image in images)
     removed, smaller = [], {}
     for snapshot in vm.snapshots:
-        after = reduced(snapshot, set(gone))
+        after = reduced(snapshot, set(gone), shows.config)
         if after is None:
             removed.append(snapshot.name)
         elif after is not snapshot:

@@ -46,7 +46,7 @@ def decide_preview(vm: Vm, request: PreviewRequest, can: Capabilities) -> Decisi
     action = session.action(vm, "preview", shows, request.if_previewing)
     loss = losses.of_commit(vm, shows)
     if action == "keep":
-        said = ("the last commit made exactly this and nothing changed since: no preview is needed",) if vm.preview is None else ()
+        said = ("the VM is exactly this already: no preview is needed",) if vm.preview is None else ()
         return Decision(loss=loss if vm.preview else Decision().loss, warnings=warnings + said, shows=shows)
     # An open preview is undone first, which also ends the memory that was saved in it.
     changes = session.stops(vm, "undo" if action == "switch" else "preview", request.if_running) + _switch(vm, action) + (Enter(shows),)

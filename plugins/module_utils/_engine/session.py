@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from .changes import Stop
 from .errors import Refused
@@ -13,7 +14,7 @@ from .render import one_line
 
 STATES: Mapping[str, str] = {
     "closed": "no preview is open",
-    "committed": "no preview is open, and the VM still is exactly what the last commit of this composition made it",
+    "committed": "no preview is open, and the VM still is exactly what a commit of this composition makes it",
     "shown": "a preview of this composition is open",
     "other": "a preview of another composition is open",
 }
@@ -40,8 +41,17 @@ NEEDS_DOWN: Mapping[str, tuple[str, ...]] = {
 def state(vm: Vm, wanted: Composition | None) -> str:
     """The row of the table; without ``wanted``, whatever is open counts as shown."""
     if vm.preview is None:
-        return "committed" if wanted is not None and vm.committed == wanted else "closed"
+        return "committed" if wanted is not None and _is_done(vm, wanted) else "closed"
     return "shown" if wanted is None or vm.preview.shows == wanted else "other"
+
+
+def _is_done(vm: Vm, wanted: Composition) -> bool:
+    """Nothing is wanted that is not there, or it is what was committed last. A disk that the commit took off is not known by now, so it is not asked for."""
+    if wanted == Composition():
+        return True
+    attached = {disk.id for disk in vm.disks}
+    done = vm.committed
+    return done is not None and not attached.intersection(done.excluded) and replace(done, disks=done.sources) == wanted
 
 
 def action(vm: Vm, verb: str, wanted: Composition | None, if_previewing: str = "fail") -> str:

@@ -118,7 +118,7 @@ class Effects:
     def _composed(self, raw: Raw, work: Args) -> Any:
         shows = Composition.from_dict(work["shows"])
         files = {target: Source(path, OVERLAY_FORMAT) for target, (_base, _kind, path) in work["overlays"].items()}
-        doc, lost = xml.composed(self._text(secure=True), self._config_text(shows.config), files, shows.excluded)
+        doc, lost = xml.composed(self._text(secure=True), self._config_text(shows.config), files, self._coming_back(raw, shows), shows.excluded)
         if lost:
             raise Refused(
                 f"VM {self._domain.name()}: the password of its {', '.join(lost)} display has no place in configuration {shows.config}: an undo would lose it",
@@ -126,6 +126,12 @@ class Effects:
                 "use config: current, or remove the password first",
             )
         return doc
+
+    def _coming_back(self, raw: Raw, shows: Composition) -> dict[str, Any]:
+        """Target -> its element in the snapshot that it is taken from, for the disks that the VM does not have now."""
+        attached = xml.sources(raw.domain)
+        names = {target: name for target, name in shows.sources.items() if target not in attached}
+        return {target: xml.disk_nodes(xml.document(self._config_text(name)).documentElement)[target] for target, name in names.items()}
 
     def _config_text(self, snapshot: str | None) -> str | None:
         if snapshot is None:
@@ -245,9 +251,34 @@ class Effects:
 
     def _redefine(self, args: Args) -> None:
         name = args["snapshot"]
-        changes = (read_raw(self._domain).record.work or {})["snapshots"][name]
+        raw = read_raw(self._domain)
+        changes = (raw.record.work or {})["snapshots"][name]
         images = {target: Source(*source) if source else None for target, source in changes["images"].items()}
-        self._rewrite(name, lambda text: xml.redefined(text, images, changes["overlays"]), False)
+        if "anew" in changes or xml.would_be_empty(raw.snapshots[name], images):
+            self._make_anew(raw, name, images)
+        else:
+            self._rewrite(name, lambda text: xml.redefined(text, images, changes["overlays"]), False)
+
+    def _make_anew(self, raw: Raw, name: str, images: Mapping[str, Source | None]) -> None:
+        """Let a snapshot hold the configuration alone.
+
+        libvirt has one kind of snapshot for this and another for those of a VM that was down, and changes none into the other. So the
+        snapshot is forgotten and made again, from the record if this run dies in between.
+        """
+        work = raw.record.work or {}
+        changes = dict(work["snapshots"][name])
+        if "anew" not in changes:
+            old = self._domain.snapshotLookupByName(name)
+            children = [child.getName() for child in old.listAllChildren()]
+            changes.update({"anew": pack(xml.configuration_alone(old.getXMLDesc(), images)), "current": bool(old.isCurrent()), "children": children})
+            self._note(raw, {**work, "snapshots": {**work["snapshots"], name: changes}})
+        for snapshot in self._domain.listAllSnapshots():
+            if snapshot.getName() == name and not xml.is_configuration_alone(xml.parse(snapshot.getXMLDesc())):
+                snapshot.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
+        flags = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE | (libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT if changes["current"] else 0)
+        self._domain.snapshotCreateXML(unpack(changes["anew"]), flags)
+        for child in changes["children"]:  # libvirt gave them to the parent of the forgotten one
+            self._rewrite(child, lambda text: xml.with_parent(text, name), False)
 
     def _current(self, args: Args) -> None:
         self._rewrite(args["snapshot"], lambda text: text, True)
@@ -367,7 +398,7 @@ class Effects:
                 self._redefine({"snapshot": name})
         for name in work["drop"]:
             self._drop({"snapshot": name})
-        config = work["last"]["shows"]["config"] if work.get("last") and work["verb"] == "commit" else None
+        config = work["done"][1]["config"] if work["verb"] == "commit" else None
         if config in raw.snapshots:
             self._current({"snapshot": config})
         self._held = None

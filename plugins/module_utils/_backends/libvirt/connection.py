@@ -7,15 +7,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from xml.etree import ElementTree
 
 from ..._engine.changes import Change
 from ..._engine.errors import BackendFailed, NotFound, VmError
-from ..._engine.model import Capabilities, Step, Vm
+from ..._engine.model import Capabilities, Problem, Step, Vm
 from . import plan, xml
 from .apply import Effects
 from .faults import NOT_ALLOWED, is_one_of, saying, translate
-from .lock import held
+from .lock import held, is_abandoned
 from .read import read
 from .sdk import demand, libvirt
 from .storage import Storage, folder_of
@@ -104,8 +105,12 @@ class LibvirtVm:
                     "bad_record",
                     "restore the domain's XML from a backup, or remove the element",
                 ) from error
-            self._folders = frozenset(folder_of(path) for path in vm.images)
-            return vm
+            fixed = {disk.id for disk in vm.disks if disk.fixed}  # their folders are not needed, and a medium's may be gone
+            self._folders = frozenset(folder_of(path) for path, image in vm.images.items() if image.disk not in fixed)
+            if not is_abandoned(self._conn, vm.id):
+                return vm
+            stale = Problem("stale_lock", vm.name, "a controller died while it worked on the VM, and its lock is left", "run its task again, it clears up")
+            return replace(vm, problems=(*vm.problems, stale))
 
     @contextmanager
     def hold(self) -> Iterator[None]:

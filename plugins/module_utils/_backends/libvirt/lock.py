@@ -37,6 +37,12 @@ def held(conn: libvirt.virConnect, vm_id: str, vm_name: str, seconds: int) -> It
         _release(secret)
 
 
+def is_abandoned(conn: libvirt.virConnect, vm_id: str) -> bool:
+    """Whether the lock is that of a controller that died."""
+    found = _lookup(conn, vm_id)
+    return found is not None and _is_dead(_holder(found))
+
+
 def _take(conn: libvirt.virConnect, vm_id: str, vm_name: str, seconds: int) -> libvirt.virSecret:
     for _attempt in range(3):
         try:

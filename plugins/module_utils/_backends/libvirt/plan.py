@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..._engine.changes import Change, Create, Enter, Leave, Remove, Settle, Stop, abandoned, merges, reduced
+from ..._engine.errors import Refused
 from ..._engine.model import Step, Vm
 from .storage import OVERLAY_FORMAT, folder_of
 from .xml import file_name
@@ -29,8 +30,12 @@ def made_images(vm: Vm, change: Change) -> Mapping[str, str]:
 
 
 def memory_file(vm: Vm, name: str) -> str:
-    """Beside the first disk's image."""
-    first = next(iter(vm.leaf.values()))
+    """Beside the image of the first disk that can take part in snapshots. Raises Refused when there is none."""
+    first = next((vm.leaf[disk.id] for disk in vm.disks if disk.id in vm.leaf and not disk.fixed), None)
+    if first is None:
+        raise Refused(
+            f"VM {vm.name} has no disk that is a file, so there is no place for its memory", "no_place_for_memory", "leave memory out, or add such a disk"
+        )
     return f"{folder_of(first)}/{file_name(vm.name)}.memory-{_digest(vm.id, 'memory', name, first)}.save"
 
 
@@ -110,7 +115,7 @@ def _commit(vm: Vm, change: Leave) -> tuple[Step, ...]:
     snapshots: dict[str, dict[str, Any]] = {}
     dropped = []
     for snapshot in vm.snapshots:
-        if reduced(snapshot, paths) is None:
+        if reduced(snapshot, paths, shows.config) is None:
             dropped.append(snapshot)
             continue
         images: dict[str, str | None] = {disk: None for disk, image in snapshot.images.items() if image in paths}

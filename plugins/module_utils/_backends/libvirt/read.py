@@ -47,7 +47,10 @@ class Raw:
 
     @cached_property
     def snapshots(self) -> Mapping[str, ElementTree.Element]:
-        return {snapshot.getName(): xml.parse(snapshot.getXMLDesc()) for snapshot in self._handle.listAllSnapshots()}
+        found = {snapshot.getName(): xml.parse(snapshot.getXMLDesc()) for snapshot in self._handle.listAllSnapshots()}
+        changing = self.record.work["snapshots"] if self.record.work and self.record.phase == "tail" else {}
+        anew = {name: changes["anew"] for name, changes in changing.items() if "anew" in changes and name not in found}
+        return {**found, **{name: xml.parse(unpack(text)) for name, text in anew.items()}}
 
     @cached_property
     def saved(self) -> bool:
@@ -107,12 +110,26 @@ def read(domain: libvirt.virDomain, storage: Storage, with_users: bool) -> Vm:
         snapshots=_snapshots(raw),
         leaf={target: source.path for target, source in xml.sources(origin).items()},
         agent=xml.agent_connected(raw.live) if raw.live is not None else None,
-        requests={key: Composition.from_dict(shows) for key, shows in raw.record.requests.items()},
+        requests={key: Composition.from_dict(shows) for key, shows in _requests(raw.record).items()},
         checkpoints=_checkpoints(domain),
     )
     vm = _settled(replace(vm, images=_graph(vm, raw)), raw)
     vm = _with_files(vm, raw, storage, with_users)
     return replace(vm, committed=_committed(vm, raw, domain), problems=_problems(vm, raw, domain, storage))
+
+
+def _requests(record: Record) -> Mapping[str, Any]:
+    """What was carried out, with a request whose commit is past its point of no return."""
+    work = record.work or {}
+    request_id, shows = work.get("done", ("", {}))
+    return {**record.requests, request_id: shows} if request_id else record.requests
+
+
+def _last(record: Record) -> Mapping[str, Any] | None:
+    """The last commit, as it is noted once unfinished work is settled."""
+    if record.phase == "tail":
+        return record.work.get("last") if record.work else None
+    return record.last if record.phase in ("", "entering") else None
 
 
 def _origin(raw: Raw) -> ElementTree.Element:
@@ -312,11 +329,14 @@ def files_of(work: Mapping[str, Any]) -> set[str]:
 
 def _committed(vm: Vm, raw: Raw, domain: libvirt.virDomain) -> Composition | None:
     """The last commit's composition, if nothing was written or changed since: a fresh overlay grows with the first write to it."""
-    last = raw.record.last
-    if not last or raw.record.work or vm.preview:
+    last = _last(raw.record)
+    if not last or vm.preview:
         return None
     shows = Composition.from_dict(last["shows"])
-    if (vm.power == "suspended") != shows.memory or vm.power not in ("down", "suspended") or last["config"] != config_digest(raw.domain):
+    if (vm.power == "suspended") != shows.memory or vm.power not in ("down", "suspended"):
+        return None
+    digest = config_digest(raw.domain)
+    if last.get("config", digest) != digest:  # absent in a commit's tail, until that is cleared up
         return None
     sources = {*shows.sources.values(), *([shows.config] if shows.config else [])}
     if not sources <= {snapshot.id for snapshot in vm.snapshots}:

@@ -241,11 +241,14 @@ def carry_secrets(source: Any, target: Any) -> list[str]:
     return left
 
 
-def composed(current: str, config: str | None, files: Mapping[str, Source], excluded: tuple[str, ...]) -> tuple[Any, list[str]]:
+def composed(
+    current: str, config: str | None, files: Mapping[str, Source], coming_back: Mapping[str, Any], excluded: tuple[str, ...]
+) -> tuple[Any, list[str]]:
     """The domain that a preview shows, and the graphics whose passwords found no place in it.
 
     ``files``: target -> what the disk shows, for each disk that is not left exactly as it is. The disks of the result are the current
-    ones less the excluded, plus those in ``files``; drives for removable media come with the configuration.
+    ones less the excluded, plus those in ``files``; drives for removable media come with the configuration. ``coming_back``: target -> element,
+    for those in ``files`` that the current configuration lacks; used where the older one lacks them too.
     """
     now = document(current).documentElement
     doc = document(config or current)
@@ -259,6 +262,9 @@ def composed(current: str, config: str | None, files: Mapping[str, Source], excl
             _remove(node)
     for target, node in here.items():
         if target not in there and target not in excluded and node.getAttribute("device") not in REMOVABLE:
+            _adopt(domain, node)
+    for target, node in coming_back.items():
+        if target not in there:
             _adopt(domain, node)
     present = disk_nodes(domain)
     if config:
@@ -291,16 +297,17 @@ def _adopt(domain: Any, node: Any) -> None:
     """Bring a disk that the older configuration does not know into it: its address and boot order may be taken there."""
     copy = domain.ownerDocument.importNode(node, True)
     drop(copy, "address")
-    drop(copy, "alias")
-    taken = {
-        boot.getAttribute("order")
-        for device in children(domain, "devices")[0].childNodes
-        if device.nodeType == device.ELEMENT_NODE
-        for boot in children(device, "boot")
-    }
+    aliases = {alias.getAttribute("name") for device in _devices(domain) for alias in children(device, "alias")}
+    if any(not alias.getAttribute("name").startswith("ua-") or alias.getAttribute("name") in aliases for alias in children(copy, "alias")):
+        drop(copy, "alias")  # libvirt's own, or taken; a user's alias is the disk's name
+    taken = {boot.getAttribute("order") for device in _devices(domain) for boot in children(device, "boot")}
     if any(boot.getAttribute("order") in taken for boot in children(copy, "boot")):
         drop(copy, "boot")
     children(domain, "devices")[0].appendChild(copy)
+
+
+def _devices(domain: Any) -> list[Any]:
+    return [device for device in children(domain, "devices")[0].childNodes if device.nodeType == device.ELEMENT_NODE]
 
 
 def _same_source(target: Any, node: Any) -> None:
@@ -336,4 +343,33 @@ def redefined(text: str, images: Mapping[str, Source | None], overlays: Mapping[
                 source = images.get(target)
                 if source is not None:
                     point(node, source)
+    return text_of(doc)
+
+
+def would_be_empty(snapshot: ElementTree.Element, images: Mapping[str, Source | None]) -> bool:
+    """Whether the snapshot would hold no disk any more, and is of a kind that must hold one (or memory)."""
+    held = {disk.get("name") for disk in snapshot.findall("disks/disk") if disk.get("snapshot") == "external"}
+    memory = snapshot.find("memory")
+    has_memory = memory is not None and memory.get("snapshot") == "external"
+    return not has_memory and not is_configuration_alone(snapshot) and held <= {target for target, source in images.items() if source is None}
+
+
+def is_configuration_alone(snapshot: ElementTree.Element) -> bool:
+    """Whether it is of the kind that may hold no disk."""
+    return snapshot.findtext("state") == "disk-snapshot"
+
+
+def configuration_alone(text: str, images: Mapping[str, Source | None]) -> str:
+    """A snapshot's XML as that of one of the configuration alone."""
+    doc = document(redefined(text, images, {}))
+    children(doc.documentElement, "state")[0].firstChild.data = "disk-snapshot"
+    return text_of(doc)
+
+
+def with_parent(text: str, name: str) -> str:
+    """A snapshot's XML with another parent."""
+    doc = document(text)
+    drop(doc.documentElement, "parent")
+    parent = doc.documentElement.appendChild(doc.createElement("parent"))
+    parent.appendChild(doc.createElement("name")).appendChild(doc.createTextNode(name))
     return text_of(doc)
