@@ -25,6 +25,7 @@ from ansible_collections.diskwise.vm.plugins.module_utils._engine.changes import
     Create,
     Enter,
     Leave,
+    Remember,
     Remove,
     Settle,
     Stop,
@@ -165,6 +166,8 @@ class FakeBackend:
             return _steps(vm, pending(self.store.record))
         if isinstance(change, Stop):
             return _steps(vm, [("stop", {"how": change.how})])
+        if isinstance(change, Remember):
+            return _steps(vm, [("remember", {"request_id": change.request_id, "shows": change.shows.as_dict()})])
         planned = _PLANS[type(change)](vm, change, self.images(vm, change))
         return _steps(vm, planned)
 
@@ -445,6 +448,10 @@ def _stop(store: Store, args: Args) -> None:
     store.power, store.memory = "down", ""
 
 
+def _remember(store: Store, args: Args) -> None:
+    store.requests[args["request_id"]] = args["shows"]
+
+
 def _intend(store: Store, args: Args) -> None:
     if store.record and store.record["phase"] != args["phase"]:
         raise Damage(f"{args['phase']} while {store.record['phase']}")
@@ -586,6 +593,7 @@ def _done(store: Store, args: Args) -> None:
 
 
 _DOES: Mapping[str, Callable[[Store, Args], None]] = {
+    "remember": _remember,
     "stop": _stop,
     "intend": _intend,
     "overlay": _overlay,

@@ -24,7 +24,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.diskwise.vm.plugins.module_utils._engine import render, select, session
-from ansible_collections.diskwise.vm.plugins.module_utils._engine.changes import Change, Create, Enter, Leave, Remove, Settle, Stop
+from ansible_collections.diskwise.vm.plugins.module_utils._engine.changes import Change, Create, Enter, Leave, Remember, Remove, Settle, Stop
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import Decide, Outcome, converge
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.errors import VmError
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.model import Capabilities, Step, Vm
@@ -93,6 +93,8 @@ def in_words(vm: Vm, change: Change) -> str:
         return f"create {change.name}: {_disk_list(vm, change.disks)}{' with memory' if change.memory else ''}{quiesce}"
     if isinstance(change, Enter):
         return "enter"
+    if isinstance(change, Remember):
+        return f"remember {change.request_id}"
     if isinstance(change, Leave):
         return "undo" if not change.keep else f"commit as {change.request_id}" if change.request_id else "commit"
     assert isinstance(change, Remove)

@@ -6,9 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Union
+from typing import TypeVar, Union
 
 from .model import Composition, Disk, Image, Loss, Preview, Snapshot, Vm
+
+KEPT_REQUESTS = 50
+Value = TypeVar("Value")
 
 Images = Mapping[str, str]
 """Disk id -> id of the image that the change makes; where a backend cannot foresee it, a stand-in is used."""
@@ -100,8 +103,16 @@ class Leave:
             leaf={**{disk: image for disk, image in vm.leaf.items() if disk not in shows.disks}, **vm.preview.images},
             images={key: image for key, image in vm.images.items() if key not in gone},
             committed=shows,
-            requests={**vm.requests, self.request_id: shows} if self.request_id else vm.requests,
+            requests=remembered(vm.requests, self.request_id, shows),
         )
+
+
+def remembered(requests: Mapping[str, Value], request_id: str, shows: Value) -> dict[str, Value]:
+    """The carried-out requests with one more, newest last; the oldest are forgotten, so that what keeps them cannot grow without bound."""
+    kept = {key: value for key, value in requests.items() if key != request_id}
+    if request_id:
+        kept[request_id] = shows
+    return dict(list(kept.items())[-KEPT_REQUESTS:])
 
 
 @dataclass(frozen=True)
@@ -137,7 +148,18 @@ class Remove:
         )
 
 
-Change = Union[Settle, Stop, Create, Enter, Leave, Remove]
+@dataclass(frozen=True)
+class Remember:
+    """Note a request as carried out although there was nothing to do for it: run again after later writes, it must not undo these."""
+
+    request_id: str
+    shows: Composition
+
+    def expected(self, vm: Vm, images: Images) -> Vm:
+        return replace(vm, requests=remembered(vm.requests, self.request_id, self.shows))
+
+
+Change = Union[Settle, Stop, Create, Enter, Leave, Remove, Remember]
 
 
 @dataclass(frozen=True)

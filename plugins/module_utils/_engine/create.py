@@ -86,7 +86,7 @@ def check_name(name: str) -> None:
 
 def _chosen(vm: Vm, request: Request) -> tuple[tuple[Disk, ...], tuple[tuple[str, str], ...]]:
     """The disks that take part, and those that do not, with the reason. What is excluded is never validated."""
-    out = {disk.id for disk in select.several(vm.disks, request.exclude, vm.name).disks} if request.exclude else set()
+    out = {disk.id for disk in select.several(vm.disks, request.exclude, vm.name, none_is_fine=True).disks}
     picked = select.Picked(vm.disks, frozenset()) if request.disks is None else select.several(vm.disks, request.disks, vm.name)
     chosen, skipped = [], [(vm.label(disk), "excluded") for disk in sorted(out)]
     for disk in picked.disks:

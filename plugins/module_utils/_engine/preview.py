@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from . import losses, session
-from .changes import Change, Decision, Enter, Leave
+from .changes import Change, Decision, Enter, Leave, Remember
 from .compose import Wish, compose
 from .errors import Refused
 from .model import Capabilities, Composition, Vm
@@ -60,7 +60,8 @@ def decide_restore(vm: Vm, request: RestoreRequest, can: Capabilities) -> Decisi
     shows, warnings = compose(vm, request.wish, can)
     action = session.action(vm, "restore", shows, request.if_previewing)
     if action == "keep":
-        return Decision(shows=shows, warnings=warnings)
+        noted = (Remember(request.request_id, shows),) if request.request_id else ()
+        return Decision(noted, warnings=warnings, shows=shows)
     _check_removal(vm, shows, request.allow_disk_removal, "restore")
     leave = Leave(True, request.request_id)
     verb = {"leave": "commit", "switch": "undo"}.get(action, "restore")

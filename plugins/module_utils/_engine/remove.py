@@ -41,7 +41,10 @@ def removal(vm: Vm, snapshot: Snapshot, disks: tuple[str, ...], whole: bool) -> 
     merged = merges(vm, snapshot, disks)
     _check(vm, snapshot, merged)
     kept = [vm.label(disk) for disk in disks if disk not in merged]
-    warnings = (f"the image of disk {', '.join(kept)} stays as a file, because something else is built on it or nothing is",) if kept else ()
+    warnings: tuple[str, ...] = (f"the image of disk {', '.join(kept)} stays as a file, because something else is built on it or nothing is",) if kept else ()
+    if snapshot.memory and not whole:
+        names = ", ".join(vm.label(disk) for disk in disks)
+        warnings += (f"the memory of snapshot {snapshot.name} stays without the disk {names} that belongs to it",)
     return Decision((change,), of_removal(vm, change, merged), warnings)
 
 

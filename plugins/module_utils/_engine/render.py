@@ -36,6 +36,7 @@ def view(vm: Vm) -> dict[str, Any]:
         "snapshots": [_snapshot(vm, snapshot) for snapshot in vm.snapshots],
         "preview": row(vm, vm.preview.shows) if vm.preview else None,
         "unfinished": vm.unfinished,
+        "requests": sorted(vm.requests),
     }
 
 
@@ -52,7 +53,7 @@ def differences(expected: Vm, found: Vm) -> list[str]:
     """What is not as it was foreseen, in words; power is left out, for a VM may be started or stopped by others at any time."""
     wanted, got = view(expected), view(found)
     said = []
-    for key in ("disks", "preview", "unfinished"):
+    for key in ("disks", "preview", "unfinished", "requests"):
         if wanted[key] != got[key]:
             said.append(f"{key}: expected {json.dumps(wanted[key])}, found {json.dumps(got[key])}")
     wanted_snapshots, got_snapshots = _by_name(wanted["snapshots"]), _by_name(got["snapshots"])

@@ -94,12 +94,17 @@ def one(disks: Iterable[Disk], selector: Selector, vm_name: str) -> Disk:
     return found[0]
 
 
-def several(disks: Sequence[Disk], selectors: Iterable[Selector], vm_name: str) -> Picked:
-    """All disks that any of the selectors matches, in the VM's order."""
+def several(disks: Sequence[Disk], selectors: Iterable[Selector], vm_name: str, none_is_fine: bool = False) -> Picked:
+    """All disks that any of the selectors matches, in the VM's order. ``none_is_fine``: a pattern or a class may match nothing."""
     found: dict[str, Disk] = {}
     explicit: set[str] = set()
     for selector in selectors:
-        hits = matching(disks, selector, vm_name)
+        try:
+            hits = matching(disks, selector, vm_name)
+        except NotFound:
+            if none_is_fine and not _is_explicit(selector):
+                continue
+            raise
         found.update((disk.id, disk) for disk in hits)
         if _is_explicit(selector):
             explicit.update(disk.id for disk in hits)

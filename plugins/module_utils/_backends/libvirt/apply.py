@@ -8,13 +8,14 @@ import time
 from collections.abc import Mapping
 from typing import Any, Callable
 
+from ..._engine.changes import remembered
 from ..._engine.errors import BackendFailed, Interrupted, Refused
 from ..._engine.model import Composition, Step
 from . import xml
 from .faults import saying
 from .merge import merge
 from .read import Raw, config_digest, held_images, memory_of, read_raw, write_record
-from .record import Record, pack, remembered, unpack
+from .record import Record, pack, unpack
 from .sdk import libvirt
 from .storage import OVERLAY_FORMAT, Storage
 from .take import Taker
@@ -53,13 +54,20 @@ class Effects:
             "drop": self._drop,
             "delete": self._delete,
             "clear": self._clear,
+            "remember": self._remember,
         }
 
     def apply(self, step: Step) -> None:
         if step.verb != "delete":
             self._held = None
-        with saying(f"VM {self._domain.name()}: {step.says}"):
-            self._verbs[step.verb](step.args)
+        try:
+            with saying(f"VM {self._domain.name()}: {step.says}"):
+                self._verbs[step.verb](step.args)
+        except BackendFailed as error:  # libvirt and QEMU tell a lack of space in many ways
+            full = self._storage.full_folder() if error.reason in ("backend_failed", "merge_failed") else None
+            if full is None:
+                raise
+            raise BackendFailed(f"no space left in {full}: {error.message}", "no_space", "make room in the folder and run again") from error
 
     # --- create --------------------------------------------------------------------------------------------------------------
 
@@ -118,7 +126,8 @@ class Effects:
     def _composed(self, raw: Raw, work: Args) -> Any:
         shows = Composition.from_dict(work["shows"])
         files = {target: Source(path, OVERLAY_FORMAT) for target, (_base, _kind, path) in work["overlays"].items()}
-        doc, lost = xml.composed(self._text(secure=True), self._config_text(shows.config), files, self._coming_back(raw, shows), shows.excluded)
+        config = self._config_text(shows.config) if shows.config else None
+        doc, lost = xml.composed(self._text(secure=True), config, files, self._coming_back(raw, shows), shows.excluded)
         if lost:
             raise Refused(
                 f"VM {self._domain.name()}: the password of its {', '.join(lost)} display has no place in configuration {shows.config}: an undo would lose it",
@@ -133,9 +142,7 @@ class Effects:
         names = {target: name for target, name in shows.sources.items() if target not in attached}
         return {target: xml.disk_nodes(xml.document(self._config_text(name)).documentElement)[target] for target, name in names.items()}
 
-    def _config_text(self, snapshot: str | None) -> str | None:
-        if snapshot is None:
-            return None
+    def _config_text(self, snapshot: str) -> str:
         root = xml.document(self._domain.snapshotLookupByName(snapshot).getXMLDesc()).documentElement
         config = (xml.children(root, "inactiveDomain") or xml.children(root, "domain"))[0]
         config.tagName = config.nodeName = "domain"
@@ -332,6 +339,10 @@ class Effects:
             last = {**last, "config": config_digest(raw.domain)}
         request_id, shows = work.get("done", ("", {}))
         write_record(self._domain, Record(None, last, remembered(raw.record.requests, request_id, shows)))
+
+    def _remember(self, args: Args) -> None:
+        record = read_raw(self._domain).record
+        write_record(self._domain, Record(record.work, record.last, remembered(record.requests, args["request_id"], args["shows"])))
 
     # --- others --------------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -39,7 +40,7 @@ class Libvirt:
             self._conn = libvirt.open(uri)
         except libvirt.libvirtError as error:
             said = error.get_error_message() or str(error)
-            if is_one_of(error, NOT_ALLOWED):
+            if is_one_of(error, NOT_ALLOWED) or (is_one_of(error, ("SYSTEM_ERROR",)) and error.get_int1() == errno.EACCES):
                 raise BackendFailed(
                     f"libvirt at {uri} refuses this user: {said}", "no_permission", "join the group libvirt, or run the task with become"
                 ) from error

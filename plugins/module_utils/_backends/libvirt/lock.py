@@ -19,7 +19,7 @@ from xml.dom import minidom
 from xml.etree import ElementTree
 
 from ..._engine.errors import Busy
-from .faults import saying
+from .faults import NOT_ALLOWED, is_one_of, saying
 from .sdk import libvirt
 
 USAGE = "/diskwise.vm/lock/"
@@ -50,7 +50,7 @@ def _take(conn: libvirt.virConnect, vm_id: str, vm_name: str, seconds: int) -> l
         except libvirt.libvirtError as error:
             found = _lookup(conn, vm_id)
             if found is None:
-                if error.get_error_domain() != libvirt.VIR_FROM_SECRET:
+                if error.get_error_domain() != libvirt.VIR_FROM_SECRET or is_one_of(error, NOT_ALLOWED):
                     with saying(f"taking the lock of VM {vm_name}"):
                         raise
                 continue  # it was released just now

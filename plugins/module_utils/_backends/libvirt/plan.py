@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..._engine.changes import Change, Create, Enter, Leave, Remove, Settle, Stop, abandoned, merges, reduced
+from ..._engine.changes import Change, Create, Enter, Leave, Remember, Remove, Settle, Stop, abandoned, merges, reduced
 from ..._engine.errors import Refused
 from ..._engine.model import Step, Vm
 from .storage import OVERLAY_FORMAT, folder_of
@@ -53,6 +53,9 @@ def plan(vm: Vm, change: Change) -> tuple[Step, ...]:
         return (Step("settle", vm.name, f"finish or take back interrupted work: {vm.unfinished}"),)
     if isinstance(change, Stop):
         return (Step("stop", vm.name, "ask the guest to shut down" if change.how == "shutdown" else "power the VM off", {"how": change.how}),)
+    if isinstance(change, Remember):
+        says = "note the request as carried out"
+        return (Step("remember", change.request_id, says, {"request_id": change.request_id, "shows": change.shows.as_dict()}),)
     if isinstance(change, Create):
         return _create(vm, change)
     if isinstance(change, Enter):

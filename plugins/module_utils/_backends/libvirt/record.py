@@ -25,7 +25,6 @@ from typing import Any
 NAMESPACE = "urn:diskwise:vm:1"
 PREFIX = "diskwise"
 ELEMENT = "record"
-KEPT_REQUESTS = 50
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,8 @@ class Record:
         return bool(self.work or self.last or self.requests)
 
     def dumps(self) -> str:
-        return json.dumps({"work": self.work, "last": self.last, "requests": dict(self.requests)}, sort_keys=True)
+        requests = list(self.requests.items())  # pairs, because their order counts: the oldest are forgotten first
+        return json.dumps({"work": self.work, "last": self.last, "requests": requests}, sort_keys=True)
 
     @classmethod
     def loads(cls, text: str) -> Record:
@@ -53,7 +53,7 @@ class Record:
         data = json.loads(text)
         if not isinstance(data, dict):
             raise ValueError("not a record")
-        return cls(data.get("work"), data.get("last"), data.get("requests") or {})
+        return cls(data.get("work"), data.get("last"), dict(data.get("requests") or ()))
 
 
 def pack(text: str) -> str:
@@ -62,11 +62,3 @@ def pack(text: str) -> str:
 
 def unpack(text: str) -> str:
     return zlib.decompress(base64.b64decode(text)).decode()
-
-
-def remembered(requests: Mapping[str, Any], request_id: str, shows: Mapping[str, Any]) -> dict[str, Any]:
-    """The carried-out requests with one more; the oldest are forgotten, so that the record cannot grow without bound."""
-    kept = {key: value for key, value in requests.items() if key != request_id}
-    if request_id:
-        kept[request_id] = dict(shows)
-    return dict(list(kept.items())[-KEPT_REQUESTS:])

@@ -49,6 +49,7 @@ class Storage:
         self._conn = conn
         self._fresh: set[str] = set()
         self._transient: dict[str, libvirt.virStoragePool] = {}
+        self._opened: tuple[str, ...] = ()
 
     def forget(self) -> None:
         """Look again: pools are refreshed anew when something is not found in them."""
@@ -57,11 +58,13 @@ class Storage:
     @contextmanager
     def opened(self, folders: Iterable[str]) -> Iterator[None]:
         """Have a pool for each folder while the context is open."""
+        self._opened = tuple(sorted(set(folders)))
         try:
-            for folder in sorted(set(folders)):
+            for folder in self._opened:
                 self._open(folder)
             yield
         finally:
+            self._opened = ()
             while self._transient:
                 _name, pool = self._transient.popitem()
                 with suppress(libvirt.libvirtError):  # another controller may have closed it
@@ -199,6 +202,14 @@ class Storage:
             return bool(pool.info()[3] < ROOM)
         except libvirt.libvirtError:
             return False
+
+    def full_folder(self) -> str | None:
+        """One of the opened folders that has no space left: most probably why something failed."""
+        for folder in self._opened:
+            pool = self._pool(folder)
+            if pool is not None and self._is_full(pool):
+                return folder
+        return None
 
     def demand_absent(self, paths: Iterable[str]) -> None:
         """Refuse when a file that is to be made exists: it is not known whose it is."""

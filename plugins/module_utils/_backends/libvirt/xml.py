@@ -241,9 +241,7 @@ def carry_secrets(source: Any, target: Any) -> list[str]:
     return left
 
 
-def composed(
-    current: str, config: str | None, files: Mapping[str, Source], coming_back: Mapping[str, Any], excluded: tuple[str, ...]
-) -> tuple[Any, list[str]]:
+def composed(current: str, config: str | None, files: Mapping[str, Source], coming_back: Mapping[str, Any], excluded: tuple[str, ...]) -> tuple[Any, list[str]]:
     """The domain that a preview shows, and the graphics whose passwords found no place in it.
 
     ``files``: target -> what the disk shows, for each disk that is not left exactly as it is. The disks of the result are the current
