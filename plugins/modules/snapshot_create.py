@@ -181,6 +181,11 @@ vm:
       description: What an interrupted run left to do. It is empty when there is nothing.
       returned: always
       type: str
+    requests:
+      description: The request ids that were carried out, see O(diskwise.vm.snapshot_restore#module:request_id).
+      returned: always
+      type: list
+      elements: str
 snapshot:
   description: The snapshot. In check mode, as it would be.
   returned: success, for one VM

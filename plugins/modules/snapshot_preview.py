@@ -144,6 +144,11 @@ vm:
       description: What an interrupted run left to do. It is empty when there is nothing.
       returned: always
       type: str
+    requests:
+      description: The request ids that were carried out, see O(diskwise.vm.snapshot_restore#module:request_id).
+      returned: always
+      type: list
+      elements: str
 composition:
   description: What the preview shows, the configuration and one source for each disk.
   returned: success, for one VM

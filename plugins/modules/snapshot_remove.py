@@ -117,6 +117,11 @@ vm:
       description: What an interrupted run left to do. It is empty when there is nothing.
       returned: always
       type: str
+    requests:
+      description: The request ids that were carried out, see O(diskwise.vm.snapshot_restore#module:request_id).
+      returned: always
+      type: list
+      elements: str
 snapshot:
   description: The snapshot after the task. Only its name is returned when it is gone.
   returned: success, for one VM

@@ -324,7 +324,8 @@ def _with_files(vm: Vm, raw: Raw, storage: Storage, with_users: bool) -> Vm:
 def files_of(work: Mapping[str, Any]) -> set[str]:
     """The files that unfinished work has made or will delete."""
     made = {path for key in ("disks", "overlays") if isinstance(work.get(key), Mapping) for _base, _kind, path in work[key].values()}
-    return made | set(work.get("delete", ()))
+    merged = {path for pair in work.get("merges", {}).values() for path in pair}
+    return made | merged | set(work.get("delete", ()))
 
 
 def _committed(vm: Vm, raw: Raw, domain: libvirt.virDomain) -> Composition | None:
