@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import Any, Callable
+from typing import Any, Callable, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -21,6 +21,13 @@ from ._options import Options
 Params = Mapping[str, Any]
 Result = dict[str, Any]
 Work = Callable[[Backend], Result]
+
+
+class Module(AnsibleModule):
+    """What Ansible itself refuses (a wrong type, an unknown option) gets a reason and a hint as well."""
+
+    def fail_json(self, msg: str, **result: Any) -> NoReturn:
+        super().fail_json(msg, **{"reason": "bad_option", "hint": "the documentation of the module lists its options and their types", **result})
 
 
 def run(options: Options, request: Callable[[Params], Decide]) -> None:
@@ -43,7 +50,7 @@ def show(options: Options) -> None:
 
 
 def _serve(options: Options, work: Callable[[AnsibleModule], Work], names: Callable[[AnsibleModule, Hypervisor], Sequence[str]]) -> None:
-    module = AnsibleModule(argument_spec=dict(options.spec), supports_check_mode=True, **options.rules)
+    module = Module(argument_spec=dict(options.spec), supports_check_mode=True, **options.rules)  # type: ignore[no-untyped-call]
     try:
         result = _all(module, work(module), names)
     except VmError as error:

@@ -30,6 +30,7 @@ options:
   disk:
     description:
       - A disk whose VM is not known, by the path of its image or by its serial number. All VMs that have it are reported.
+      - The image may also be one that a snapshot holds.
       - Exactly one of O(vm) and O(disk) is needed.
     type: str
 attributes:

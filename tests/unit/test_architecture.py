@@ -92,7 +92,8 @@ def test_only_the_edge_touches_the_ansible_module() -> None:
 
 @pytest.mark.parametrize("method", ["exit_json", "fail_json"])
 def test_a_module_ends_in_one_place(method: str) -> None:
-    calls = [name(file) for file in EVERY for node in ast.walk(tree(file)) if isinstance(node, ast.Attribute) and node.attr == method]
+    attributes = [(name(file), node) for file in EVERY for node in ast.walk(tree(file)) if isinstance(node, ast.Attribute) and node.attr == method]
+    calls = [file for file, node in attributes if ast.unparse(node.value) != "super()"]
     assert calls == ["module_utils/_module.py"]
 
 

@@ -18,7 +18,7 @@ from . import plan, xml
 from .apply import Effects
 from .faults import NOT_ALLOWED, is_one_of, saying, translate
 from .lock import held, is_abandoned
-from .read import read
+from .read import held_images, read, read_raw
 from .sdk import demand, libvirt
 from .storage import Storage, folder_of
 from .waiting import Clock
@@ -65,13 +65,11 @@ class Libvirt:
         return f"VMs of this connection: {', '.join(names[:20]) or 'none'}{more}"
 
     def owner_of(self, disk: str) -> Sequence[str]:
-        found = []
         with saying("looking for the disk"):
-            for domain in self._conn.listAllDomains():
-                root = ElementTree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-                paths = {source.path for source in xml.sources(root).values()}
-                if disk in paths or disk in {d.serial for d in xml.disks(root)}:
-                    found.append(domain.UUIDString())
+            found = [domain.UUIDString() for domain in self._conn.listAllDomains() if _has(domain, disk)]
+            if not found:  # not what a disk writes to now, but perhaps what a snapshot holds of it
+                with_snapshots = self._conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT)
+                found = [domain.UUIDString() for domain in with_snapshots if _holds(domain, disk)]
         if not found:
             raise NotFound(f"no VM has a disk {disk!r}", "unknown_disk", "give the path of its image, or its serial")
         return found
@@ -79,6 +77,15 @@ class Libvirt:
     def close(self) -> None:
         with suppress(libvirt.libvirtError):
             self._conn.close()
+
+
+def _has(domain: libvirt.virDomain, disk: str) -> bool:
+    root = ElementTree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    return disk in {source.path for source in xml.sources(root).values()} | {found.serial for found in xml.disks(root)}
+
+
+def _holds(domain: libvirt.virDomain, path: str) -> bool:
+    return any(path == image.path for snapshot in read_raw(domain).snapshots.values() for image in held_images(snapshot).values())
 
 
 class LibvirtVm:
