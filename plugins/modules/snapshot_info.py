@@ -262,6 +262,11 @@ vm:
       description: What an interrupted run left to do. It is empty when there is nothing. The next change of the VM does it first.
       returned: always
       type: str
+    requests:
+      description: The values of C(request_id) that were carried out, see M(diskwise.vm.snapshot_restore).
+      returned: always
+      type: list
+      elements: str
     fingerprint:
       description: A short text that changes when disks, snapshots, chains or the preview change, and not with sizes or power.
       returned: always

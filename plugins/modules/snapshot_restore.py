@@ -130,7 +130,7 @@ vm:
       returned: always
       type: str
     requests:
-      description: The request ids that were carried out, see O(request_id).
+      description: The values of C(request_id) that were carried out, see M(diskwise.vm.snapshot_restore).
       returned: always
       type: list
       elements: str
