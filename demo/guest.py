@@ -60,7 +60,7 @@ def write(app: vm.Vm, texts: list[str]) -> None:
     running = app.active
     if running:
         app.shutdown()
-    for name, _, text in (argument.partition("=") for argument in texts):
+    for name, _mark, text in (argument.partition("=") for argument in texts):
         put(app, name, text)
     if running:
         boot(app)
@@ -82,7 +82,7 @@ def look(app: vm.Vm, expected: list[str]) -> None:
         image = app.image(disk.name)
         texts[disk.name] = content.peek(image, TEXT_OFFSET, TEXT_LENGTH).rstrip(b"\0").decode()
         print(f"{disk.name:<6}{texts[disk.name]:<28}{rounds:>10}   {image.name}")
-    wrong = [name for name, _, text in (argument.partition("=") for argument in expected) if texts[name] != text]
+    wrong = [name for name, _mark, text in (argument.partition("=") for argument in expected) if texts[name] != text]
     if wrong:
         sys.exit(f"This is not what was expected on: {', '.join(wrong)}")
 

@@ -58,7 +58,7 @@ def spread(took: Sequence[float]) -> str:
 
 
 def note(figures: Sequence[Figure]) -> None:
-    head, _, rest = DOCUMENT.read_text().partition(BEGIN)
+    head, _mark, rest = DOCUMENT.read_text().partition(BEGIN)
     foot = rest.partition(END)[2]
     DOCUMENT.write_text(f"{head}{BEGIN}\n{table(figures)}\n\nMeasured on {datetime.date.today()} with {machine()}.\n{END}{foot}")
 

@@ -367,7 +367,7 @@ def _plan_create(vm: Vm, change: Create, images: Mapping[str, str]) -> Planned:
         "quiesced": change.quiesce != "never" or None,
     }
     return [
-        ("intend", {"phase": "creating", "name": change.name, "delete": [above for _, above in pairs.values()]}),
+        ("intend", {"phase": "creating", "name": change.name, "delete": [above for _below, above in pairs.values()]}),
         *(("overlay", {"disk": disk, "parent": below, "image": above}) for disk, (below, above) in pairs.items()),
         ("snapshot", made),
     ]
@@ -408,7 +408,7 @@ def _plan_remove(vm: Vm, change: Remove, images: Mapping[str, str]) -> Planned:
 
 def _after_intent_to_remove(record: Args) -> Planned:
     merged = record["merges"]
-    delete = [above for _, above in merged.values()]
+    delete = [above for _below, above in merged.values()]
     forget = {key: record[key] for key in ("snapshot", "disks", "whole", "merges")}
     return [*(("merge", {"below": below, "above": above}) for below, above in merged.values()), ("forget", {**forget, "delete": delete}), *_tidy(delete)]
 
@@ -480,7 +480,7 @@ def _snapshot_now(store: Store, args: Args) -> None:
             f"id-of-{args['name']}-{store.clock}",
             args["name"],
             args["description"],
-            {disk: below for disk, (below, _) in args["images"].items()},
+            {disk: below for disk, (below, _above) in args["images"].items()},
             store.disks,
             store.memory if args["memory"] else None,
             store.clock,
@@ -490,7 +490,7 @@ def _snapshot_now(store: Store, args: Args) -> None:
         )
     )
     store.current = store.snapshots[-1].id
-    store.attached.update({disk: above for disk, (_, above) in args["images"].items()})
+    store.attached.update({disk: above for disk, (_below, above) in args["images"].items()})
     store.committed = None
     if args["own"]:
         store.record = {}

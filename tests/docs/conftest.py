@@ -3,4 +3,6 @@
 
 from __future__ import annotations
 
-from tests.lab.fixtures import daemon  # noqa: F401
+from tests.lab.fixtures import daemon
+
+__all__ = ["daemon"]  # pytest finds them here

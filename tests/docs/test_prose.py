@@ -39,7 +39,7 @@ def test_links_lead_somewhere(document: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
         if re.match(r"[a-z]+:", link):
             continue
-        path, _, anchor = link.partition("#")
+        path, _mark, anchor = link.partition("#")
         target = document.parent / path if path else document
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
@@ -89,6 +89,6 @@ def test_states_are_those_of_the_code() -> None:
 
 if __name__ == "__main__":
     document = CHECKOUT / "docs" / "states.md"
-    head, _, rest = document.read_text().partition("<!-- made by tests/docs/test_prose.py -->\n")
+    head, _mark, rest = document.read_text().partition("<!-- made by tests/docs/test_prose.py -->\n")
     foot = rest.partition("<!-- until here -->\n")[2]
     document.write_text(f"{head}<!-- made by tests/docs/test_prose.py -->\n{states()}<!-- until here -->\n{foot}")

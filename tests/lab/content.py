@@ -129,7 +129,7 @@ def _io(image: str | os.PathLike, command: str, writable: bool = True) -> str:
 
 
 def _tool(*arguments: str | int | os.PathLike, accept: tuple[int, ...] = (0,)) -> str:
-    done = subprocess.run([str(argument) for argument in arguments], capture_output=True, text=True)
+    done = subprocess.run([str(argument) for argument in arguments], capture_output=True, text=True, check=False)
     if done.returncode not in accept:
         raise ContentError(f"{' '.join(map(str, arguments))}: {(done.stderr or done.stdout).strip()}")
     return done.stdout

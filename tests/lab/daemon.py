@@ -199,7 +199,7 @@ def keep(folder: Path, parent: int | None) -> int:
     libvirtd = spawn(environment, pidfile)
     announced, ending = False, False
     while not ending:
-        ready, _, _ = select.select(watched, [], [], None if announced else 0.01)
+        ready = select.select(watched, [], [], None if announced else 0.01)[0]
         signals = os.read(wakeup, 4096) if wakeup in ready else b""
         ending = (len(watched) > 1 and watched[1] in ready) or signal.SIGTERM in signals or signal.SIGINT in signals
         if reap(libvirtd):
@@ -272,7 +272,7 @@ def reap(libvirtd: int | None) -> bool:
     found = False
     with contextlib.suppress(ChildProcessError):
         while True:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
+            pid, _status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 break
             found = found or pid == libvirtd

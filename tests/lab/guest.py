@@ -76,7 +76,7 @@ def consistent(rounds: list[int]) -> bool:
 
 def boots(serial_log: str | os.PathLike) -> list[list[int]]:
     """For every boot in the log, which round each disk had seen."""
-    return [[int(number, 16) for number in numbers.split()] for _, numbers in re.findall(BOOT, _text(serial_log))]
+    return [[int(number, 16) for number in numbers.split()] for _version, numbers in re.findall(BOOT, _text(serial_log))]
 
 
 def stale(serial_log: str | os.PathLike, start: int = 0) -> list[tuple[int, int, int]]:

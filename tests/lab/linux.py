@@ -168,7 +168,7 @@ def _unpack(debs: list[Path], tree: Path) -> None:
         if deb.name.startswith("linux-image"):
             wanted = ["--wildcards", "./boot/vmlinuz-*", *(f"*/{module}.ko*".replace("_", "[_-]") for module in MODULES.split())]
         archive = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE)
-        taken = subprocess.run(["tar", "-x", "-C", str(tree), *wanted], stdin=archive.stdout, stderr=subprocess.PIPE, text=True)
+        taken = subprocess.run(["tar", "-x", "-C", str(tree), *wanted], stdin=archive.stdout, stderr=subprocess.PIPE, text=True, check=False)
         archive.stdout.close()
         archive.wait()
         # a module may be built into the kernel, and then no file matches; tar calls this an error
@@ -452,7 +452,7 @@ def defects(image: str | os.PathLike) -> str:
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder, "raw")
         raw.write_bytes(content.read(image))
-        done = subprocess.run(["e2fsck", "-fn", str(raw)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(["e2fsck", "-fn", str(raw)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     return "" if done.returncode == 0 else done.stdout
 
 
@@ -465,7 +465,9 @@ def _only(paths, what: str):
 
 def _run(*arguments: str | os.PathLike, cwd: Path | None = None, **environment: str) -> str:
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    done = subprocess.run([str(a) for a in arguments], cwd=cwd, env={**os.environ, "PATH": path, "LC_ALL": "C", **environment}, capture_output=True, text=True)
+    done = subprocess.run(
+        [str(a) for a in arguments], cwd=cwd, env={**os.environ, "PATH": path, "LC_ALL": "C", **environment}, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise GuestError(f"{' '.join(map(str, arguments))}: {done.stderr.strip()}")
     return done.stdout

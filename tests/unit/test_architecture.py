@@ -60,7 +60,7 @@ def test_there_is_something_to_look_at() -> None:
 @knows_its_library
 @pytest.mark.parametrize("file", ENGINE, ids=name)
 def test_the_engine_knows_only_itself_and_pure_parts_of_the_standard_library(file: Path) -> None:
-    for module, _ in imports(file):
+    for module, _imported in imports(file):
         top = module.split(".")[0]
         assert top == "_engine" or (top in STANDARD and top not in IMPURE), f"{name(file)} imports {module}"
 
@@ -86,7 +86,7 @@ def test_a_backend_knows_only_the_engine_and_its_own_sdk(file: Path) -> None:
 
 
 def test_only_the_edge_touches_the_ansible_module() -> None:
-    touching = {name(file) for file in EVERY if any(imported == "AnsibleModule" for _, imported in imports(file))}
+    touching = {name(file) for file in EVERY if any(imported == "AnsibleModule" for _module, imported in imports(file))}
     assert touching == {"module_utils/_module.py"}
 
 

@@ -171,8 +171,8 @@ def check_outcome(expected: Mapping[str, Any], outcome: Outcome) -> None:
     assert outcome.changed is expected["changed"]
     check_fragments("warnings", fragments(expected.get("warnings")), list(decision.warnings))
     skipped = expected.get("skipped", {})
-    assert [name for name, _ in decision.skipped] == list(skipped), "skipped disks"
-    check_fragments("reasons of skipped disks", list(skipped.values()), [why for _, why in decision.skipped])
+    assert [name for name, _why in decision.skipped] == list(skipped), "skipped disks"
+    check_fragments("reasons of skipped disks", list(skipped.values()), [why for _name, why in decision.skipped])
     if "shows" in expected:
         assert decision.shows is not None
         assert render.row(vm, decision.shows) == {"config": "current", "memory": False, **expected["shows"]}

@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: diskwise.vm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The backends of the contract suite:  pytest tests/contract --backend=libvirt|fake|all
+
+A test that takes ``make`` states what every backend must do, and runs on each. One that takes ``lab``, or any other thing of a real
+libvirt, is about that alone, and is not collected for another backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+pytest.register_assert_rewrite("tests.contract.machine", "tests.contract.verbs")
+
+from tests.contract.machine import SIZE, FakeMachine, LibvirtMachine, Machine
+from tests.lab import vm as vms
+from tests.lab.fixtures import conn, daemon, folder, linux, linux_build, linux_saved, vm
+
+__all__ = ["conn", "daemon", "folder", "linux", "linux_build", "linux_saved", "vm"]  # pytest finds them here
+
+BACKENDS = ("libvirt", "fake")
+
+Make = Callable[..., Machine]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--backend", choices=(*BACKENDS, "all"), default="all", help="which backends must keep the contract (default: all)")
+
+
+def _chosen(config: pytest.Config) -> tuple[str, ...]:
+    option = config.getoption("--backend")
+    return BACKENDS if option == "all" else (option,)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "make" in metafunc.fixturenames:
+        metafunc.parametrize("make", _chosen(metafunc.config), indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "libvirt" in _chosen(config):
+        return
+    real = [item for item in items if {"daemon", "lab"} & set(getattr(item, "fixturenames", ())) and "make" not in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=real)
+    items[:] = [item for item in items if item not in real]
+
+
+@pytest.fixture
+def make(request: pytest.FixtureRequest) -> Make:
+    """make("os", "data", name="vm", pool=False) -> a machine that is down, on the backend in question."""
+    if request.param == "fake":
+        return lambda *disks, name="vm", pool=False: FakeMachine(name, disks or ("os", "data", "logs"))
+    return request.getfixturevalue("lab")
+
+
+@pytest.fixture
+def lab(daemon, vm) -> Callable[..., LibvirtMachine]:
+    """The same for libvirt, with all that tests.lab.vm.make knows."""
+
+    def make(*disks: str | vms.Disk, name: str = "vm", **options: object) -> LibvirtMachine:
+        return LibvirtMachine(daemon, vm(name, disks or ("os", "data", "logs"), **{"boot": "halt", "size": SIZE, **options}))
+
+    return make
