@@ -8,7 +8,8 @@ libvirt, is about that alone, and is not collected for another backend.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -21,6 +22,8 @@ from tests.lab.fixtures import conn, daemon, folder, linux, linux_build, linux_s
 __all__ = ["conn", "daemon", "folder", "linux", "linux_build", "linux_saved", "vm"]  # pytest finds them here
 
 BACKENDS = ("libvirt", "fake")
+REAL = {"daemon", "lab", "small"}
+"""What only a real libvirt has."""
 
 Make = Callable[..., Machine]
 
@@ -42,9 +45,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if "libvirt" in _chosen(config):
         return
-    real = [item for item in items if {"daemon", "lab"} & set(getattr(item, "fixturenames", ())) and "make" not in getattr(item, "fixturenames", ())]
+    real = [item for item in items if REAL & set(getattr(item, "fixturenames", ())) and "make" not in getattr(item, "fixturenames", ())]
     config.hook.pytest_deselected(items=real)
     items[:] = [item for item in items if item not in real]
+
+
+@pytest.fixture(autouse=True)
+def no_garbage_collection() -> Iterator[None]:
+    """libvirt-python asks for the error after the call that failed. A connection that is collected just then resets it, and tests make much garbage."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

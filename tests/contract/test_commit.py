@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import converge
+from ansible_collections.diskwise.vm.plugins.module_utils._engine.errors import Interrupted
 from tests.contract.verbs import EXCLUDED, commit, create, preview, refused, remove, restore, run, shown_by, undo
 
 
@@ -154,3 +155,29 @@ def test_commit_of_the_configuration_alone_keeps_every_disk_and_snapshot(machine
     run(machine, restore(config="golden"))
     assert machine.contents() == now
     assert machine.snapshot_contents() == held
+
+
+@pytest.mark.parametrize("share", [0, 0.25, 0.5, 0.75, 1])
+def test_restore_that_was_interrupted_is_finished_by_the_next_run(machine, share):
+    """Whatever step it stops before: the VM reads as where it leads, and the next run gets there."""
+    held, verb = machine.snapshot_contents(), restore("s1", request_id="ticket 1")
+    backend = machine.connect()
+    steps = converge(machine.connect(), verb.decide, True).steps
+    stop = round(share * (len(steps) - 1))
+    apply = backend.apply
+
+    def until(step):
+        if step.as_dict() == steps[stop].as_dict():
+            raise Interrupted("the network is gone", "timeout", "run again")
+        apply(step)
+
+    backend.apply = until
+    with pytest.raises(Interrupted) as raised:
+        converge(backend, verb.decide, False)
+    assert [step.verb for step in raised.value.done] == [step.verb for step in steps[:stop]]
+    assert [step.verb for step in (*raised.value.done, *raised.value.left)] == [step.verb for step in steps]
+    assert converge(machine.connect(), verb.decide, False).changed
+    run(machine, verb, changed=False)
+    assert {disk: machine.contents()[disk] for disk in ("os", "data")} == held["s1"]
+    assert machine.snapshots() == {"s1": ["data", "os"], "golden": [], "s4": ["logs"]}
+    assert machine.view()["unfinished"] == ""

@@ -9,7 +9,7 @@ import stat
 
 import pytest
 
-from tests.contract.verbs import check, commit, create, failed, preview, refused, remove, restore, run, undo
+from tests.contract.verbs import check, commit, create, failed, preview, remove, restore, run, undo
 
 NAMES = {
     "spaces": "before  the upgrade",
@@ -102,4 +102,3 @@ def test_file_of_that_name_that_is_not_ours_is_never_overwritten(lab, folder):
     assert machine.state() == before
     with open(stranger, "rb") as file:
         assert file.read() == b"precious"
-    assert refused(machine, preview("s1"), "unknown_snapshot")

@@ -28,7 +28,23 @@ from ansible_collections.diskwise.vm.plugins.module_utils._engine.model import E
 
 LIBRARY: Mapping[str, Mapping[str, Any]] = yaml.safe_load((Path(__file__).parent / "vms.yml").read_text(encoding="utf-8"))
 
-VM_KEYS = {"like", "id", "name", "power", "agent", "disks", "detached", "snapshots", "images", "preview", "committed", "requests", "unfinished", "problems"}
+VM_KEYS = {
+    "like",
+    "id",
+    "name",
+    "power",
+    "agent",
+    "disks",
+    "detached",
+    "snapshots",
+    "images",
+    "preview",
+    "committed",
+    "requests",
+    "unfinished",
+    "problems",
+    "checkpoints",
+}
 SNAPSHOT_KEYS = {"name", "disks", "id", "description", "created", "memory", "has_config", "knows", "quiesced", "own", "parent", "unusable"}
 IMAGE_SIZE = 10
 
@@ -85,6 +101,7 @@ def _vm(name: str, written: Mapping[str, Any]) -> Vm:
         agent=written.get("agent", None if power == "down" else False),
         unfinished=written.get("unfinished", ""),
         problems=tuple(Problem(**problem) for problem in written.get("problems", [])),
+        checkpoints=tuple(written.get("checkpoints", [])),
         preview=Preview(shows, made) if shows else None,
         committed=composition(written["committed"], every, snapshots) if "committed" in written else None,
         requests={key: composition(value, every, snapshots) for key, value in written.get("requests", {}).items()},

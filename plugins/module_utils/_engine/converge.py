@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Callable
 
 from .changes import Change, Decision, Enter, Leave, Settle, Stop
-from .errors import BackendFailed, Interrupted, Refused, VmError
+from .errors import BackendFailed, Busy, Interrupted, Refused, VmError
 from .model import Capabilities, Step, Vm
 from .port import Backend
 from .render import differences, view
@@ -39,7 +40,7 @@ def converge(backend: Backend, decide: Decide, check: bool) -> Outcome:
     decision = _decide(before, decide, backend.can)
     if not decision.changes:
         if not check and any(problem.code == "stale_lock" for problem in before.problems):
-            with backend.hold():
+            with suppress(Busy), backend.hold():
                 pass  # to take the lock over and to give it back clears up what the dead one left
         return Outcome(before, before, (), decision)
     if check:
@@ -47,7 +48,7 @@ def converge(backend: Backend, decide: Decide, check: bool) -> Outcome:
     with backend.hold():
         before = backend.read()  # what was decided without the lock may be out of date
         decision = _decide(before, decide, backend.can)
-        return _carry_out(backend, before, decision)
+        return _carry_out(backend, before, decision, decide)
 
 
 def _decide(vm: Vm, decide: Decide, can: Capabilities) -> Decision:
@@ -72,7 +73,7 @@ def _foresee(backend: Backend, before: Vm, decision: Decision) -> Outcome:
     return Outcome(before, vm, steps, decision)
 
 
-def _carry_out(backend: Backend, before: Vm, decision: Decision) -> Outcome:
+def _carry_out(backend: Backend, before: Vm, decision: Decision, decide: Decide) -> Outcome:
     vm = before
     steps: tuple[Step, ...] = ()
     for number, change in enumerate(decision.changes):
@@ -86,11 +87,25 @@ def _carry_out(backend: Backend, before: Vm, decision: Decision) -> Outcome:
         steps += planned
         vm = _read_back(backend, steps)
         wrong = differences(expected, vm)
+        if wrong and isinstance(change, Settle):
+            return _decide_anew(backend, Outcome(before, vm, steps, decision), decide)
         if isinstance(change, Stop) and vm.power != "down":
             wrong.append(f"power: expected down, found {vm.power}")
         if wrong:
             raise _not_as_planned(backend, vm, change, steps, wrong)
     return Outcome(before, vm, steps, decision)
+
+
+def _decide_anew(backend: Backend, settled: Outcome, decide: Decide) -> Outcome:
+    """Go on from where interrupted work led, which was not where it seemed to lead: only the hypervisor knew how far it had come."""
+    try:
+        decision = _decide(settled.after, decide, backend.can)
+        found = _carry_out(backend, settled.after, decision, decide)
+    except VmError as error:
+        error.done = settled.steps + error.done
+        error.state_after = error.state_after or view(settled.after)
+        raise
+    return Outcome(settled.before, found.after, settled.steps + found.steps, replace(decision, warnings=(*decision.warnings, settled.decision.warnings[-1])))
 
 
 def _apply(backend: Backend, before: tuple[Step, ...], planned: tuple[Step, ...]) -> None:

@@ -53,7 +53,7 @@ def decide(vm: Vm, request: Request, can: Capabilities) -> Decision:
             )
         replaced = removal(vm, existing, tuple(sorted(existing.images)), whole=True)
     session.action(vm, "create", None)
-    _check_power(vm, request, can)
+    _check_power(vm, request, chosen, can)
     _check_memory(vm, request, chosen)
     _check_images(vm, chosen)
     create = Create(request.name, request.description, tuple(disk.id for disk in chosen), request.memory, _quiesce(vm, request, chosen))
@@ -126,12 +126,18 @@ def _names(vm: Vm, disks: set[str]) -> str:
     return ", ".join(sorted(vm.label(disk) for disk in disks)) or "(none)"
 
 
-def _check_power(vm: Vm, request: Request, can: Capabilities) -> None:
+def _check_power(vm: Vm, request: Request, chosen: Sequence[Disk], can: Capabilities) -> None:
     if vm.power == "suspended" and not can.create_suspended:
         raise Refused(
             f"VM {vm.name} is suspended: its saved memory belongs to the disks as they are",
             "vm_suspended",
             "start it, or discard the saved memory, then run again",
+        )
+    if vm.checkpoints and vm.power == "down" and chosen:
+        raise Refused(
+            f"VM {vm.name} has checkpoints ({', '.join(vm.checkpoints)}), with which no disk of a VM that is down can be snapshotted",
+            "checkpoints",
+            "start the VM, or delete them with your backup program or virsh checkpoint-delete",
         )
     if request.memory and vm.power == "down":
         raise Refused(f"VM {vm.name} is down, so there is no memory to save", "memory_needs_running", "start the VM, or set memory: false")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from typing import Any, Callable
@@ -14,9 +15,9 @@ from ..._engine.model import Composition, Step
 from . import xml
 from .faults import saying
 from .merge import merge
-from .read import Raw, config_digest, held_images, memory_of, read_raw, write_record
+from .read import Raw, config_digest, held_images, memory_of, read_raw, wait_for_calls, write_record
 from .record import Record, pack, unpack
-from .sdk import libvirt
+from .sdk import libvirt, qemu
 from .storage import OVERLAY_FORMAT, Storage
 from .take import Taker
 from .waiting import Clock
@@ -35,34 +36,13 @@ class Effects:
         self._clock = clock
         self._taker = Taker(domain, storage, clock)
         self._held: frozenset[str] | None = None
-        self._verbs: Mapping[str, Callable[[Args], None]] = {
-            "settle": self._settle,
-            "stop": self._stop,
-            "note-create": self._note_create,
-            "snapshot": self._snapshot,
-            "note-preview": self._note_preview,
-            "overlay": self._overlay,
-            "show": self._show,
-            "memory": self._memory,
-            "return": self._return,
-            "keep": self._keep,
-            "note-remove": self._note_remove,
-            "merge": self._merge,
-            "settle-remove": self._settle_remove,
-            "redefine": self._redefine,
-            "current": self._current,
-            "drop": self._drop,
-            "delete": self._delete,
-            "clear": self._clear,
-            "remember": self._remember,
-        }
 
     def apply(self, step: Step) -> None:
         if step.verb != "delete":
             self._held = None
         try:
             with saying(f"VM {self._domain.name()}: {step.says}"):
-                self._verbs[step.verb](step.args)
+                _VERBS[step.verb](self, step.args)
         except BackendFailed as error:  # libvirt and QEMU tell a lack of space in many ways
             full = self._storage.full_folder() if error.reason in ("backend_failed", "merge_failed") else None
             if full is None:
@@ -155,12 +135,22 @@ class Effects:
         if work.get("memory") != "pending":
             return
         if not raw.saved:
-            if raw.live is None:
+            if raw.live is None or self._gave_up_half_saved():
                 self._load_memory(raw, work["shows"]["config"])
             elif self._domain.state()[0] != libvirt.VIR_DOMAIN_PAUSED:
                 raise Interrupted(f"VM {self._domain.name()} was started before its memory was restored", "vm_running", "shut it down, then run again")
             self._domain.managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)
         self._note(raw, {**work, "memory": "saved"})
+
+    def _gave_up_half_saved(self) -> bool:
+        """Power the VM off if libvirtd died while it saved this memory: QEMU will not save it twice. The guest has not run since it was loaded."""
+        if self._domain.state()[0] != libvirt.VIR_DOMAIN_PAUSED:
+            return False
+        answer = json.loads(qemu().qemuMonitorCommand(self._domain, json.dumps({"execute": "query-status"}), 0))
+        if answer["return"]["status"] != "postmigrate":
+            return False
+        self._domain.destroy()
+        return True
 
     def _load_memory(self, raw: Raw, snapshot: str) -> None:
         path = memory_of(raw.snapshots[snapshot])
@@ -182,6 +172,7 @@ class Effects:
         origin = xml.document(unpack(work["origin"]))
         before = Record() if not (found := xml.record_of(xml.parse(unpack(work["origin"])))) else found
         xml.carry_secrets(xml.document(self._text(secure=True)).documentElement, origin.documentElement)
+        xml.rename(origin.documentElement, self._domain.name())
         tail = {"phase": "tail", "verb": "undo", "snapshots": {}, "drop": [], "delete": list(args["delete"]), "last": before.last}
         xml.put_record(origin.documentElement, raw.record.with_work(tail))
         self._conn.defineXML(xml.text_of(origin))
@@ -359,6 +350,7 @@ class Effects:
 
     def _settle(self, args: Args) -> None:
         """Finish or take back what the record says an interrupted run was doing."""
+        wait_for_calls(self._domain)
         raw = read_raw(self._domain)
         work = raw.record.work
         if work is None:
@@ -383,6 +375,7 @@ class Effects:
     def _settle_create(self, raw: Raw, work: Args) -> None:
         if work["snapshot"].get("quiesced") and raw.live is not None and xml.agent_connected(raw.live):
             self._taker.thaw()
+            self._taker.unlimited_agent()
         if work["snapshot"]["name"] in raw.snapshots:
             return
         self._taker.complete(raw, work)
@@ -424,3 +417,26 @@ class Effects:
 
     def _text(self, secure: bool) -> str:
         return str(self._domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | (libvirt.VIR_DOMAIN_XML_SECURE if secure else 0)))
+
+
+_VERBS: Mapping[str, Callable[[Effects, Args], None]] = {
+    "settle": Effects._settle,
+    "stop": Effects._stop,
+    "note-create": Effects._note_create,
+    "snapshot": Effects._snapshot,
+    "note-preview": Effects._note_preview,
+    "overlay": Effects._overlay,
+    "show": Effects._show,
+    "memory": Effects._memory,
+    "return": Effects._return,
+    "keep": Effects._keep,
+    "note-remove": Effects._note_remove,
+    "merge": Effects._merge,
+    "settle-remove": Effects._settle_remove,
+    "redefine": Effects._redefine,
+    "current": Effects._current,
+    "drop": Effects._drop,
+    "delete": Effects._delete,
+    "clear": Effects._clear,
+    "remember": Effects._remember,
+}

@@ -66,13 +66,13 @@ class Libvirt:
 
     def owner_of(self, disk: str) -> Sequence[str]:
         with saying("looking for the disk"):
-            found = [domain.UUIDString() for domain in self._conn.listAllDomains() if _has(domain, disk)]
+            found = [domain for domain in self._conn.listAllDomains() if _has(domain, disk)]
             if not found:  # not what a disk writes to now, but perhaps what a snapshot holds of it
                 with_snapshots = self._conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT)
-                found = [domain.UUIDString() for domain in with_snapshots if _holds(domain, disk)]
+                found = [domain for domain in with_snapshots if _holds(domain, disk)]
         if not found:
             raise NotFound(f"no VM has a disk {disk!r}", "unknown_disk", "give the path of its image, or its serial")
-        return found
+        return [domain.UUIDString() for domain in sorted(found, key=lambda domain: str(domain.name()))]
 
     def close(self) -> None:
         with suppress(libvirt.libvirtError):

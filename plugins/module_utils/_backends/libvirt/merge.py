@@ -88,11 +88,18 @@ def _pivot(domain: libvirt.virDomain, target: str, clock: Clock) -> None:
                     raise
 
 
+def helper_name(vm_id: str) -> str:
+    return f"diskwise-merge-{vm_id}"
+
+
 @contextmanager
 def _helper(conn: libvirt.virConnect, domain: libvirt.virDomain, tops: Mapping[str, xml.Source]) -> Iterator[libvirt.virDomain]:
     """A paused domain that has only these disks, and that goes when this connection goes."""
     with saying("starting the helper that merges images"):
         flags = libvirt.VIR_DOMAIN_START_PAUSED | libvirt.VIR_DOMAIN_START_AUTODESTROY
+        for left in conn.listAllDomains():
+            if left.name() == helper_name(domain.UUIDString()):
+                left.destroy()  # libvirtd died under it, and forgot whom it belonged to
         helper = conn.createXML(_helper_xml(xml.parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)), tops), flags)
     try:
         yield helper
@@ -115,7 +122,7 @@ def _helper_xml(domain: ElementTree.Element, tops: Mapping[str, xml.Source]) -> 
             element.appendChild(doc.createTextNode(text))
         return element
 
-    add(root, "name", f"diskwise-merge-{domain.findtext('uuid')}")
+    add(root, "name", helper_name(str(domain.findtext("uuid"))))
     add(root, "memory", "8", unit="MiB")
     kind = domain.find("os/type")
     add(add(root, "os"), "type", "hvm", **({key: str(kind.get(key)) for key in ("arch", "machine") if kind is not None and kind.get(key)}))
@@ -127,7 +134,8 @@ def _helper_xml(domain: ElementTree.Element, tops: Mapping[str, xml.Source]) -> 
         add(disk, "driver", name="qemu", type=source.format)
         add(disk, "source", file=source.path)
         bus = domain.find(f"devices/disk/target[@dev='{target}']")
-        add(disk, "target", dev=target, bus=(bus.get("bus") if bus is not None else None) or "virtio")
+        kind_of_bus = (bus.get("bus") if bus is not None else None) or "virtio"
+        add(disk, "target", dev=target, bus="virtio" if kind_of_bus == "usb" else kind_of_bus)
     add(devices, "controller", type="usb", model="none")
     add(devices, "memballoon", model="none")
     return str(root.toxml())

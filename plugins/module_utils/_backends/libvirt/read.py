@@ -16,6 +16,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from ..._engine.changes import Remove
+from ..._engine.errors import Busy, VmError
 from ..._engine.model import Composition, Image, Preview, Problem, Snapshot, Vm
 from . import xml
 from .faults import saying
@@ -24,6 +25,8 @@ from .sdk import libvirt
 from .storage import Storage, folder_of
 from .xml import Source
 
+ATTEMPTS = 10
+"""How often a VM is read that others change meanwhile."""
 WARN_CHAIN = 25
 """libvirt 10.8 to 11.10 fail to start VMs with longer chains than about this."""
 
@@ -70,6 +73,12 @@ def write_record(domain: libvirt.virDomain, record: Record) -> None:
         domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, text, PREFIX, NAMESPACE, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
 
 
+def wait_for_calls(domain: libvirt.virDomain) -> None:
+    """Wait until libvirtd has done what a dead client asked for: it goes on with that. A change that changes nothing has its turn after it."""
+    with saying(f"waiting for what is done to VM {domain.name()}"):
+        domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, None, PREFIX, f"{NAMESPACE}:none", libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+
+
 def config_of(snapshot: ElementTree.Element) -> ElementTree.Element | None:
     """The configuration that a snapshot holds: what the next start would have used."""
     inactive = snapshot.find("inactiveDomain")
@@ -99,7 +108,24 @@ def memory_of(snapshot: ElementTree.Element) -> str | None:
 
 
 def read(domain: libvirt.virDomain, storage: Storage, with_users: bool) -> Vm:
-    """``with_users``: also what else uses the images, which means a look at every file of every pool."""
+    """``with_users``: also what else uses the images, which means a look at every file of every pool.
+
+    Whoever works on the VM meanwhile notes each stage in the configuration. When that changed, what was read is of several moments.
+    """
+    for _attempt in range(ATTEMPTS):
+        before = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        try:
+            vm = _read(domain, storage, with_users)
+        except (libvirt.libvirtError, VmError, LookupError):
+            if domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) == before:
+                raise
+            continue
+        if domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) == before:
+            return vm
+    raise Busy(f"VM {domain.name()} changes while it is read", "vm_busy", "something else works on the VM; run again when it is done")
+
+
+def _read(domain: libvirt.virDomain, storage: Storage, with_users: bool) -> Vm:
     raw = read_raw(domain)
     origin = _origin(raw)
     vm = Vm(
@@ -153,18 +179,20 @@ def _checkpoints(domain: libvirt.virDomain) -> tuple[str, ...]:
 def _snapshots(raw: Raw) -> tuple[Snapshot, ...]:
     """In the order in which they were made; parents before their children."""
     parents = {name: element.findtext("parent/name") for name, element in raw.snapshots.items()}
-    depth: dict[str, int] = {}
+    found = {name: _snapshot(name, element) for name, element in raw.snapshots.items()}
+    made: dict[str, tuple[float, float, int]] = {}
     for name in parents:
         path: list[str] = []
         level: str | None = name
-        while level in parents and level not in depth and level not in path:
+        while level in parents and level not in made and level not in path:
             path.append(level)
             level = parents[level]
-        base = depth.get(level or "", -1)
-        for distance, member in enumerate(reversed(path), start=1):
-            depth[member] = base + distance
-    found = [_snapshot(name, element) for name, element in raw.snapshots.items()]
-    return tuple(sorted(found, key=lambda s: (s.created or 0, depth[s.name], s.name)))
+        latest = made.get(level or "", (0.0, 0.0, -1))
+        for member in reversed(path):
+            exact = _note(member, config_of(raw.snapshots[member])).get("created", 0.0)  # libvirt itself counts in seconds
+            latest = (*max(latest[:2], (float(found[member].created or 0), float(exact))), latest[2] + 1)
+            made[member] = latest
+    return tuple(sorted(found.values(), key=lambda snapshot: (made[snapshot.id], snapshot.name)))
 
 
 def _snapshot(name: str, element: ElementTree.Element) -> Snapshot:
@@ -297,20 +325,39 @@ def _settled_tail(vm: Vm, work: Mapping[str, Any]) -> Vm:
     return replace(vm, snapshots=tuple(snapshots), images=images)
 
 
+class _Known(dict[str, bool]):
+    """Folder -> whether its files can be seen; each is looked up once."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__()
+        self._storage = storage
+
+    def __missing__(self, folder: str) -> bool:
+        self[folder] = self._storage.knows(folder)
+        return self[folder]
+
+
 def _with_files(vm: Vm, raw: Raw, storage: Storage, with_users: bool) -> Vm:
     """Sizes, missing files, and who else uses them. Where a folder is no storage pool, these stay unknown."""
-    known = {folder: storage.knows(folder) for folder in {folder_of(path) for path in vm.images}}
+    known = _Known(storage)
     images, capacity = {}, {}
-    for path, image in vm.images.items():
+    todo = list(vm.images.values())
+    for image in todo:
+        path = image.id
         if not known[folder_of(path)]:
             images[path] = image
             continue
         file = storage.find(path)
+        if file is None and not storage.knows(folder_of(path)):
+            images[path] = image  # another controller closed its pool meanwhile
+            continue
         images[path] = replace(image, missing=file is None, size=file.size if file else 0)
         if file:
             capacity[path] = file.capacity
             if image.parent is None and file.backing:
                 images[path] = replace(images[path], parent=file.backing)
+                if file.backing not in vm.images and known[folder_of(file.backing)]:
+                    todo.append(Image(file.backing, image.disk))  # a template: nobody's but everybody's
     if with_users and (vm.snapshots or vm.preview):
         for folder in {folder_of(path) for path in vm.images if known[folder_of(path)]}:
             storage.refresh(folder)

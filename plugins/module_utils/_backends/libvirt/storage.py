@@ -8,20 +8,26 @@ A file is reached through the storage pool of its folder. Where the folder has n
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Callable
 from xml.dom import minidom
 from xml.etree import ElementTree
 
 from ..._engine.errors import BackendFailed, Refused
 from .faults import saying
+from .merge import helper_name
 from .sdk import libvirt
 from .xml import Source
 
 POOL_PREFIX = "diskwise-"
 OVERLAY_FORMAT = "qcow2"
+ATTEMPTS = 10
+PATIENCE = 10.0
+PAUSE = 0.01
+"""Seconds; and how often, when others come in between."""
 ROOM = 1 << 20
 """Bytes: with less left in a pool, a failed write is put down to a lack of space."""
 
@@ -47,7 +53,7 @@ class Storage:
 
     def __init__(self, conn: libvirt.virConnect) -> None:
         self._conn = conn
-        self._fresh: set[str] = set()
+        self._fresh: dict[str, str] = {}
         self._transient: dict[str, libvirt.virStoragePool] = {}
         self._opened: tuple[str, ...] = ()
 
@@ -72,19 +78,38 @@ class Storage:
 
     def _open(self, folder: str) -> None:
         """Have a pool for the folder; a transient one is closed at the end, also when another run left it."""
-        pool = self._pool(folder)
+        pool = self._lookup(folder)
         if pool is None:
             with saying(f"opening the folder {folder} as a storage pool"):
                 try:
                     pool = self._conn.storagePoolCreateXML(_pool_xml(folder))
                 except libvirt.libvirtError:
-                    pool = self._pool(folder)  # another controller was faster
+                    pool = self._lookup(folder)  # another controller was faster
+                    if pool is None:
+                        pool = self._started(folder)
                     if pool is None:
                         raise
         if pool.name().startswith(POOL_PREFIX):
             self._transient[pool.name()] = pool
 
+    def _started(self, folder: str) -> libvirt.virStoragePool | None:
+        """The folder's pool that was defined but not active: libvirt lets no other have the folder. It is stopped again at the end."""
+        for pool in self._conn.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_INACTIVE):
+            if ElementTree.fromstring(pool.XMLDesc()).findtext("target/path") == folder:
+                with suppress(libvirt.libvirtError):  # another controller was faster
+                    pool.create()
+                    self._transient[pool.name()] = pool
+        return self._lookup(folder)
+
     def _pool(self, folder: str) -> libvirt.virStoragePool | None:
+        """The folder's pool. One that was opened is opened again when another controller closed it."""
+        pool = self._lookup(folder)
+        if pool is None and folder in self._opened:
+            self._open(folder)
+            pool = self._lookup(folder)
+        return pool
+
+    def _lookup(self, folder: str) -> libvirt.virStoragePool | None:
         try:
             return self._conn.storagePoolLookupByTargetPath(folder)
         except libvirt.libvirtError as error:
@@ -105,34 +130,58 @@ class Storage:
     def knows(self, folder: str) -> bool:
         return self._pool(folder) is not None
 
+    def _in_pool(self, folder: str, call: Callable[[libvirt.virStoragePool], object], busy: int = -1) -> libvirt.virStoragePool | None:
+        """Do something in the folder's pool, if it has one; again when another controller closed it meanwhile, or when libvirt answers ``busy``."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            pool = self._pool(folder)
+            if pool is None:
+                return None
+            try:
+                call(pool)
+                return pool
+            except libvirt.libvirtError as error:
+                if (self._is_still(pool, folder) and error.get_error_code() != busy) or time.monotonic() > end:
+                    raise
+            time.sleep(PAUSE)
+
+    def _is_still(self, pool: libvirt.virStoragePool | None, folder: str) -> bool:
+        """Whether it is the folder's pool without having been closed meanwhile: each one that is opened has another UUID."""
+        now = self._pool(folder)
+        return (now.UUIDString() if now else None) == (pool.UUIDString() if pool else None)
+
     def refresh(self, folder: str) -> None:
         """Let libvirt see what QEMU or others made or removed in the folder."""
+        with saying(f"reading the folder {folder}"):
+            # That another controller makes a file in the pool right now is an internal error for libvirt.
+            pool = self._in_pool(folder, lambda pool: pool.refresh(), libvirt.VIR_ERR_INTERNAL_ERROR)
+        self._fresh[folder] = pool.UUIDString() if pool else ""
+
+    def _is_fresh(self, folder: str) -> bool:
         pool = self._pool(folder)
-        if pool is not None:
-            with saying(f"reading the folder {folder}"):
-                pool.refresh()
-        self._fresh.add(folder)
+        return self._fresh.get(folder) == (pool.UUIDString() if pool else "")
 
     def find(self, path: str) -> File | None:
         """The file; None when it is not there (or its folder has no pool: ask ``knows``)."""
-        volume = self._volume(path)
-        try:
-            return _file(volume.XMLDesc()) if volume else None
-        except libvirt.libvirtError:
-            if folder_of(path) in self._fresh:
+        for _attempt in range(ATTEMPTS):
+            volume = self._volume(path)
+            if volume is None:
                 return None
-        self.refresh(folder_of(path))  # the pool remembers a file that is gone
-        return self.find(path)
+            try:
+                return _file(volume.XMLDesc())
+            except libvirt.libvirtError:
+                self.refresh(folder_of(path))  # the pool remembers a file that is gone, or was closed
+        return None
 
     def _volume(self, path: str) -> libvirt.virStorageVol | None:
-        for _attempt in range(2):
+        for _attempt in range(ATTEMPTS):
             try:
                 return self._conn.storageVolLookupByPath(path)
             except libvirt.libvirtError as error:
                 if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL:
                     with saying(f"looking for {path}"):
                         raise
-                if folder_of(path) in self._fresh:
+                if self._is_fresh(folder_of(path)):
                     return None
                 self.refresh(folder_of(path))
         return None
@@ -141,22 +190,35 @@ class Storage:
         """Path -> what else builds on it: files that are not ``own`` and have it as backing file, disks of other VMs."""
         found: dict[str, set[str]] = {path: set() for path in paths}
         with saying("looking for other users of the images"):
-            for pool in self._conn.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
-                for volume in pool.listAllVolumes():
-                    try:
-                        file = _file(volume.XMLDesc())
-                    except libvirt.libvirtError:
-                        continue  # gone since the list was made
-                    if file.backing in found and file.path not in own:
-                        found[file.backing].add(file.path)
+            for file in self._all_files():
+                if file.backing in found and file.path not in own:
+                    found[file.backing].add(file.path)
             for domain in self._conn.listAllDomains():
-                if domain.UUIDString() == vm_id:
+                if domain.UUIDString() == vm_id or domain.name() == helper_name(vm_id):
                     continue
                 for text in self._definitions(domain):
                     for element in ElementTree.fromstring(text).iter("source"):
                         if element.get("file") in found:
                             found[str(element.get("file"))].add(f"VM {domain.name()}")
         return {path: tuple(sorted(users)) for path, users in found.items() if users}
+
+    def _all_files(self) -> list[File]:
+        """The files of every pool; looked for again when a pool was closed meanwhile, for none of the opened folders may be left out."""
+        for attempt in range(ATTEMPTS):
+            pools = self._conn.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
+            try:
+                volumes = [volume for pool in pools for volume in pool.listAllVolumes()]
+            except libvirt.libvirtError:
+                if attempt == ATTEMPTS - 1:
+                    raise
+                continue
+            files = []
+            for volume in volumes:
+                with suppress(libvirt.libvirtError):  # gone since the list was made
+                    files.append(_file(volume.XMLDesc()))
+            if all(any(self._is_still(pool, folder) for pool in pools) for folder in self._opened):
+                break
+        return files
 
     @staticmethod
     def _definitions(domain: libvirt.virDomain) -> list[str]:
@@ -178,11 +240,14 @@ class Storage:
         self._create(path, _empty_xml(path))
 
     def _create(self, path: str, xml: str) -> None:
-        if self._volume(path) is not None:
-            return
         pool = self._need_pool(folder_of(path))
+
+        def make(pool: libvirt.virStoragePool) -> None:
+            if self._volume(path) is None:
+                pool.createXML(xml)
+
         try:
-            pool.createXML(xml)
+            self._in_pool(folder_of(path), make)
         except libvirt.libvirtError as error:
             if self._is_full(pool):
                 raise BackendFailed(f"no space left for {path}", "no_space", "make room in the folder and run again") from error
@@ -223,17 +288,19 @@ class Storage:
     def delete(self, path: str) -> None:
         """Delete a file; one that is gone already is fine."""
         self._need_pool(folder_of(path))
-        volume = self._volume(path)
-        if volume is None:
-            return
-        try:
-            volume.delete()
-        except libvirt.libvirtError:
-            self.refresh(folder_of(path))
-            if self._volume(path) is None:
-                return
-            with saying(f"deleting {path}"):
-                raise
+
+        def remove(pool: libvirt.virStoragePool) -> None:
+            volume = self._volume(path)
+            try:
+                if volume is not None:
+                    volume.delete()
+            except libvirt.libvirtError:
+                self.refresh(folder_of(path))
+                if self._volume(path) is not None:
+                    raise
+
+        with saying(f"deleting {path}"):
+            self._in_pool(folder_of(path), remove)
 
 
 def _file(xml: str) -> File:

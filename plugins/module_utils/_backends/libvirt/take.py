@@ -89,7 +89,7 @@ class Taker:
             write_record(self._domain, raw.record.with_work({**work, "snapshot": {**work["snapshot"], "quiesced": False}}))
             self._create(raw, work, flags)
         finally:
-            self._unlimited_agent()
+            self.unlimited_agent()
         self._demand_right_bases(work)
 
     def _refusal(self, work: Work, error: libvirt.libvirtError) -> VmError:
@@ -97,7 +97,7 @@ class Taker:
         said = translate(error, f"freezing the guest of VM {self._domain.name()}")
         return BackendFailed(said.message, "quiesce_failed", "look at qemu-guest-agent in the guest, or set quiesce: preferred")
 
-    def _unlimited_agent(self) -> None:
+    def unlimited_agent(self) -> None:
         with suppress(libvirt.libvirtError):  # if the VM stopped, the setting went with it
             self._domain.agentSetResponseTimeout(libvirt.VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0)
 
@@ -156,12 +156,28 @@ class Taker:
             if used:
                 self._adopt(work, used)
                 return
+            self._let_go(set(overlays))
         for path in overlays + ([work["snapshot"]["memory"]] if work["snapshot"]["memory"] else []):
             self._storage.delete(path)
 
+    def _ask_qemu(self, command: str, **arguments: Any) -> Any:
+        return json.loads(qemu().qemuMonitorCommand(self._domain, json.dumps({"execute": command, "arguments": arguments}), 0)).get("return")
+
     def _used_by_qemu(self) -> set[str]:
-        answer = qemu().qemuMonitorCommand(self._domain, json.dumps({"execute": "query-named-block-nodes", "arguments": {"flat": True}}), 0)
-        return {node["file"] for node in json.loads(answer)["return"]}
+        """The files in the chains of the guest's disks. Files that QEMU has only opened do not count: nothing is written to them."""
+        used = set()
+        for device in self._ask_qemu("query-block"):
+            image = device.get("inserted", {}).get("image")
+            while image:
+                used.add(file_of(image["filename"]))
+                image = image.get("backing-image")
+        return used
+
+    def _let_go(self, overlays: set[str]) -> None:
+        """Let QEMU close overlays that it opened for a snapshot which libvirtd did not live to take: it would refuse to open them anew."""
+        nodes = [node for node in self._ask_qemu("query-named-block-nodes", flat=True) if file_of(node["file"]) in overlays]
+        for node in sorted(nodes, key=lambda node: bool(node["drv"] == "file")):  # the image before the file that it is in
+            self._ask_qemu("blockdev-del", **{"node-name": node["node-name"]})
 
     def _adopt(self, work: Work, used: set[str]) -> None:
         """libvirtd died between QEMU's switch and its own note of it: the guest writes to the overlays, so they are the disks now."""
@@ -177,6 +193,16 @@ class Taker:
             xml.point(nodes[target], Source(path, OVERLAY_FORMAT))
         self._domain.connect().defineXML(xml.text_of(doc))
         self.define(work)
+
+
+def file_of(name: str) -> str:
+    """The path in what QEMU calls the file of a node: the path itself, or all options of the node as JSON."""
+    if not name.startswith("json:"):
+        return name
+    options = json.loads(name.partition(":")[2])
+    while isinstance(options.get("file"), dict):
+        options = options["file"]
+    return str(options.get("filename", ""))
 
 
 def snapshot_xml(raw: Raw, work: Work) -> str:

@@ -284,11 +284,14 @@ def _remove(node: Any) -> None:
 
 def _as_current(domain: Any, now: Any) -> None:
     """An older configuration may have another name and the passwords of its day: a domain's name is looked up once and stays."""
-    names, current = children(domain, "name"), children(now, "name")
-    names[0].firstChild.data = current[0].firstChild.data
+    rename(domain, children(now, "name")[0].firstChild.data)
     for attribute in ("id",):
         if domain.hasAttribute(attribute):
             domain.removeAttribute(attribute)
+
+
+def rename(domain: Any, name: str) -> None:
+    children(domain, "name")[0].firstChild.data = name
 
 
 def _adopt(domain: Any, node: Any) -> None:

@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: diskwise.vm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""libvirtd is killed before, during and after each effect, and started again. Then the same task must lead where it would have led."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.crash.controller import Kill, Trouble
+from tests.crash.scenarios import SCENARIOS, Scenario
+from tests.crash.stage import Stage, differences, wait_until
+from tests.crash.tally import tally
+from tests.crash.test_module_killed import Whole, play_whole
+
+NAMES = (
+    "create-down",
+    "create-up",
+    "create-memory",
+    "create-config-only",
+    "preview",
+    "preview-memory",
+    "commit",
+    "undo",
+    "remove-middle",
+    "remove-last-up",
+)
+LONGEST = 0.03
+"""Seconds into a call after which libvirtd is killed at the latest."""
+TRIES = {"virDomain.snapshotCreateXML": 6, "virDomain.blockCommit": 3, "virConnect.defineXML": 2}
+"""How often a call is hit in the middle; once when it is not here."""
+LOCKS = ("virConnect.secretDefineXML", "virSecret.undefine")
+
+
+def troubles(name: str, effects: list[str], libvirtd: int) -> list[Trouble]:
+    """The same moments in each run of the tests: the seed is the scenario's name."""
+    moments = random.Random(name)
+    found = []
+    for number, effect in enumerate(effects, 1):
+        found += [Trouble(number, when, Kill(libvirtd)) for when in ("before", "after") if effect not in LOCKS]
+        found += [Trouble(number, "during", Kill(libvirtd), moments.uniform(0, LONGEST)) for _try in range(TRIES.get(effect, 1)) if effect not in LOCKS]
+    return found
+
+
+def after_kill(stage: Stage, scenario: Scenario, whole: Whole, trouble: Trouble) -> list[str]:
+    killed = stage.play(scenario.verb, scenario.options, trouble)
+    if killed.outcome not in ("done", "connection_lost"):
+        return [f"the task that it was killed under: {killed}"]
+    assert wait_until(lambda: stage.daemon.pid is None), "libvirtd does not die"
+    stage.connect()
+    seen = stage.play("info", {})
+    wrong = [f"info: {seen}"] if seen.failed else []
+    again = stage.play(scenario.verb, scenario.options)
+    if again.failed:
+        return [*wrong, f"again: {again}"]
+    wrong += differences(whole.state, stage.observe(), "again")
+    left = stage.leftovers()
+    wrong += [f"left behind: {found}" for found in left if not found.startswith("pool")]
+    third = stage.play(scenario.verb, scenario.options)
+    if third.failed or third.changed:
+        wrong.append(f"the third run: {third}")
+    if whole.later is not None:
+        wrong += differences(whole.later, stage.go_on(), "later")
+    if left:
+        # A pool outlives libvirtd, the lock does not. So nobody knows that it was left, until somebody works in the folder again.
+        stage.demand("create", snapshot="later", disks=[]) if scenario.verb != "preview" else stage.demand("undo")
+        wrong += [f"left behind for good: {found}" for found in stage.leftovers()]
+    return wrong
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_killed_at_each_effect(stage: Stage, name: str) -> None:
+    scenario = SCENARIOS[name]
+    whole = play_whole(stage, scenario)
+    wrong = []
+    for planned in troubles(name, whole.effects, 0):
+        stage.reset(scenario)
+        trouble = Trouble(planned.number, planned.when, Kill(stage.daemon.pid), planned.delay)
+        found = after_kill(stage, scenario, whole, trouble)
+        tally["kills of libvirtd"] += 1
+        wrong += [f"libvirtd killed {trouble} ({whole.effects[trouble.number - 1]}): {line}" for line in found]
+    assert not wrong, "\n".join(wrong)

@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: diskwise.vm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Somebody who knows nothing of this collection works on the VM at the same time, right before each effect of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Callable
+from xml.etree import ElementTree
+
+import libvirt
+import pytest
+
+from tests.crash.controller import Foreign, Trouble
+from tests.crash.scenarios import SCENARIOS
+from tests.crash.stage import Stage, State, header_chain
+from tests.crash.tally import tally
+
+THEIRS = "theirs"
+
+
+def take_snapshot(conn: libvirt.virConnect) -> None:
+    """virsh snapshot-create-as vm theirs --disk-only"""
+    conn.lookupByName("vm").snapshotCreateXML(f"<domainsnapshot><name>{THEIRS}</name></domainsnapshot>", libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY)
+
+
+def edit(conn: libvirt.virConnect) -> None:
+    """virsh edit vm"""
+    root = ElementTree.fromstring(conn.lookupByName("vm").XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))
+    root.find("description").text = THEIRS
+    conn.defineXML(ElementTree.tostring(root, encoding="unicode"))
+
+
+def start(conn: libvirt.virConnect) -> None:
+    """virsh start vm"""
+    conn.lookupByName("vm").create()
+
+
+ACTIONS: Mapping[str, Callable[[libvirt.virConnect], None]] = {"snapshot": take_snapshot, "edit": edit, "start": start}
+NAMES = ("create-down", "create-up", "preview", "undo", "commit", "restore", "remove-middle", "remove-last-up")
+
+
+def lost(start: State, whole: State, found: State) -> list[str]:
+    """What is wrong with a state, whatever led to it."""
+    wrong = []
+    for name, snapshot in found["snapshots"].items():
+        for target, digest in snapshot["disks"].items():
+            known = start["snapshots"].get(name) or whole["snapshots"].get(name)
+            right = {known["disks"].get(target)} if known else {start["disks"].get(target), whole["disks"].get(target)}
+            if name == "new":
+                right |= {start["disks"][target]}
+            if digest not in right:
+                wrong.append(f"snapshot {name} shows other data of {target}")
+        for target, overlay in snapshot["overlays"].items():
+            if header_chain(overlay)[1:2] != [snapshot["images"][target]]:
+                wrong.append(f"{overlay} is built on {header_chain(overlay)[1:2]}, libvirt says {snapshot['images'][target]}")
+    held = {image: name for name, snapshot in found["snapshots"].items() for image in snapshot["images"].values()}
+    for target, digest in found["disks"].items():
+        if digest not in (start["disks"].get(target), whole["disks"].get(target)):
+            wrong.append(f"disk {target} shows other data")
+        if found["chains"][target][0] in held:
+            wrong.append(f"disk {target} writes into the image {found['chains'][target][0]} of snapshot {held[found['chains'][target][0]]}")
+        if found["running"] and found["running"][target] != found["chains"][target]:
+            wrong.append(f"disk {target} runs on {found['running'][target]}, the images say {found['chains'][target]}")
+    return wrong
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_lost(stage: Stage, name: str, action: str) -> None:
+    scenario = SCENARIOS[name]
+    if action == "start" and scenario.power != "down":
+        pytest.skip("it runs already")
+    stage.reset(scenario)
+    start = stage.observe()
+    effects = stage.demand(scenario.verb, **scenario.options).effects
+    whole = stage.observe()
+    wrong = []
+    for number, effect in enumerate(effects, 1):
+        stage.reset(scenario)
+        run = stage.play(*scenario.call, Trouble(number, "before", Foreign(stage.daemon.uri, ACTIONS[action])))
+        tally["interferences"] += 1
+        found = lost(start, whole, stage.observe())
+        again = stage.play(*scenario.call)
+        found += [f"again: {line}" for line in lost(start, whole, stage.observe())]
+        print(number, effect, "|", run.outcome, "|", again.outcome, "|", stage.vm.snapshots())
+        wrong += [f"{action} before effect {number} ({effect}), {run}: {line}" for line in found]
+    assert not wrong, "\n".join(wrong)
