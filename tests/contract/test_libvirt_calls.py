@@ -87,11 +87,15 @@ def test_calls_for_many_snapshots_grow_with_their_number_alone(lab):
 
 
 OPENS = """
-import json, sys
+import importlib, json, pkgutil, sys
+from ansible_collections.diskwise.vm.plugins.module_utils._backends import libvirt as backend
 from ansible_collections.diskwise.vm.plugins.module_utils._backends.libvirt.connection import Libvirt
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import converge
 from tests.contract.verbs import create, preview, remove, restore, undo
 import xml.dom.expatbuilder, encodings.ascii
+
+for file in pkgutil.iter_modules(backend.__path__):  # verbs load some of them late
+    importlib.import_module(f"{backend.__name__}.{file.name}")
 
 seen = []
 WATCHED = ("open", "os.", "shutil.", "subprocess.", "glob.", "pathlib.", "socket.", "tempfile.")

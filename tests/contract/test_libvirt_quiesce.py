@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from ansible_collections.diskwise.vm.plugins.module_utils._backends.libvirt import take
+from ansible_collections.diskwise.vm.plugins.module_utils._backends.libvirt import agent
 from tests.contract.machine import LibvirtMachine
 from tests.contract.verbs import create, failed, refused, run
 from tests.lab import linux as linux_guest
@@ -78,7 +78,7 @@ def test_absent_agent_is_reported_where_it_is_preferred(machine):
 
 def test_hung_agent_fails_what_is_required_and_never_leaves_the_guest_frozen(machine, monkeypatch):
     """The agent executes the freeze late, when nobody waits for it any more."""
-    monkeypatch.setattr(take, "AGENT_SECONDS", 1)
+    monkeypatch.setattr(agent, "AGENT_SECONDS", 1)
     files = machine.files()
     with waking(machine, 2.5):
         error = failed(machine, create("s1", quiesce="required"), "quiesce_failed")
@@ -91,7 +91,7 @@ def test_hung_agent_fails_what_is_required_and_never_leaves_the_guest_frozen(mac
 
 
 def test_hung_agent_is_noted_where_freezing_is_preferred(machine, monkeypatch):
-    monkeypatch.setattr(take, "AGENT_SECONDS", 1)
+    monkeypatch.setattr(agent, "AGENT_SECONDS", 1)
     with waking(machine, 2.5):
         run(machine, create("s1", quiesce="preferred"))
     assert machine.info()["snapshots"][0]["quiesced"] is False

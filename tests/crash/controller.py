@@ -241,10 +241,9 @@ class Foreign:
 
     def __call__(self) -> None:
         conn = libvirt.open(self.uri)
-        try:
+        with contextlib.suppress(libvirt.libvirtError):  # what is refused to them does no harm
             self.does(conn)
-        finally:
-            conn.close()
+        conn.close()
 
 
 # The controller's side ---------------------------------------------------------------------------------------------------------------

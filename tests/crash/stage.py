@@ -113,6 +113,12 @@ class Stage:
             self.vm.conn = libvirt.open(self.daemon.uri)
 
     def clear(self) -> None:
+        for domain in self.vm.conn.listAllDomains():
+            persistent = domain.isPersistent()
+            if domain.isActive():
+                domain.destroy()
+            if persistent:  # snapshots go with it: each alone could not, if it holds a disk that the domain has no more
+                domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA)
         vms.remove_all(self.vm.conn)
         for file in self.folder.iterdir():
             file.unlink()
@@ -230,11 +236,14 @@ def record_of(domain: ElementTree.Element) -> Any:
 
 
 def normal(domain: ElementTree.Element) -> str:
-    """The XML without metadata and without what libvirt counts up while the VM runs."""
+    """The XML without metadata, without what libvirt counts up while the VM runs, and without what it notes of chains: those are looked at themselves."""
     copy = ElementTree.fromstring(ElementTree.tostring(domain))
     copy.tag = "domain"
     for metadata in copy.findall("metadata"):
         copy.remove(metadata)
+    for disk in copy.iterfind("devices/disk"):
+        for chain in disk.findall("backingStore"):
+            disk.remove(chain)
     copy.attrib.pop("id", None)
     for element in copy.iter():
         element.attrib.pop("index", None)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,11 +15,13 @@ from xml.etree import ElementTree
 from ..._engine.changes import Change
 from ..._engine.errors import BackendFailed, NotFound, VmError
 from ..._engine.model import Capabilities, Problem, Step, Vm
-from . import plan, xml
-from .apply import Effects
+from . import xml
+from .desk import Desk
+from .disks import disks
 from .faults import NOT_ALLOWED, is_one_of, saying, translate
 from .lock import held, is_abandoned
-from .read import held_images, read, read_raw
+from .raw import read_raw
+from .read import read
 from .sdk import demand, libvirt
 from .storage import Storage, folder_of
 from .waiting import Clock
@@ -34,6 +37,8 @@ class Libvirt:
 
     def __init__(self, uri: str, timeout: int, interval: int, users: bool = True) -> None:
         demand()
+        # Freeing a libvirt object forgets the last error of the thread: a collection between a call and its exception would blank it.
+        gc.disable()
         self._clock = Clock(timeout, interval)
         self._users = users
         try:
@@ -81,11 +86,11 @@ class Libvirt:
 
 def _has(domain: libvirt.virDomain, disk: str) -> bool:
     root = ElementTree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-    return disk in {source.path for source in xml.sources(root).values()} | {found.serial for found in xml.disks(root)}
+    return disk in {source.path for source in xml.sources(root).values()} | {found.serial for found in disks(root)}
 
 
 def _holds(domain: libvirt.virDomain, path: str) -> bool:
-    return any(path == image.path for snapshot in read_raw(domain).snapshots.values() for image in held_images(snapshot).values())
+    return any(path == image.path for snapshot in read_raw(domain).snapshots.values() for image in xml.held_images(snapshot).values())
 
 
 class LibvirtVm:
@@ -94,28 +99,24 @@ class LibvirtVm:
     can = Capabilities()
 
     def __init__(self, conn: libvirt.virConnect, domain: libvirt.virDomain, clock: Clock, users: bool) -> None:
-        self._conn = conn
-        self._domain = domain
-        self._clock = clock
+        self._desk = Desk(conn, domain, Storage(conn), clock)
         self._users = users
         self._folders: frozenset[str] = frozenset()
-        self._storage = Storage(conn)
-        self._effects = Effects(conn, domain, self._storage, clock)
 
     def read(self) -> Vm:
-        self._storage.forget()
-        with saying(f"reading VM {self._domain.name()}"):
+        self._desk.storage.forget()
+        with saying(f"reading VM {self._desk.name}"):
             try:
-                vm = read(self._domain, self._storage, self._users)
+                vm = read(self._desk.domain, self._desk.storage, self._users)
             except ValueError as error:
                 raise BackendFailed(
-                    f"VM {self._domain.name()}: its record in <metadata> cannot be read: {error}",
+                    f"VM {self._desk.name}: its record in <metadata> cannot be read: {error}",
                     "bad_record",
                     "restore the domain's XML from a backup, or remove the element",
                 ) from error
             fixed = {disk.id for disk in vm.disks if disk.fixed}  # their folders are not needed, and a medium's may be gone
             self._folders = frozenset(folder_of(path) for path, image in vm.images.items() if image.disk not in fixed)
-            if not is_abandoned(self._conn, vm.id):
+            if not is_abandoned(self._desk.conn, vm.id):
                 return vm
             stale = Problem("stale_lock", vm.name, "a controller died while it worked on the VM, and its lock is left", "run its task again, it clears up")
             return replace(vm, problems=(*vm.problems, stale))
@@ -123,15 +124,21 @@ class LibvirtVm:
     @contextmanager
     def hold(self) -> Iterator[None]:
         with ExitStack() as stack:
-            stack.enter_context(held(self._conn, self._domain.UUIDString(), self._domain.name(), int(self._clock.timeout)))
-            stack.enter_context(self._storage.opened(self._folders))
+            stack.enter_context(held(self._desk.conn, self._desk.domain.UUIDString(), self._desk.name, int(self._desk.clock.timeout)))
+            stack.enter_context(self._desk.storage.opened(self._folders))
             yield
 
     def images(self, vm: Vm, change: Change) -> Mapping[str, str]:
-        return plan.made_images(vm, change)
+        from .plan import made_images  # as in apply.py: a task that only reads does not need it
+
+        return made_images(vm, change)
 
     def plan(self, vm: Vm, change: Change) -> tuple[Step, ...]:
-        return plan.plan(vm, change)
+        from .plan import plan
+
+        return plan(vm, change)
 
     def apply(self, step: Step) -> None:
-        self._effects.apply(step)
+        from .apply import apply
+
+        apply(self._desk, step)

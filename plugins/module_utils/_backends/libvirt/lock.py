@@ -15,10 +15,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
-from xml.dom import minidom
 from xml.etree import ElementTree
 
 from ..._engine.errors import Busy
+from .dom import add, new, text_of
 from .faults import NOT_ALLOWED, is_one_of, saying
 from .sdk import libvirt
 
@@ -66,17 +66,10 @@ def _take(conn: libvirt.virConnect, vm_id: str, vm_name: str, seconds: int) -> l
 
 
 def _xml(vm_id: str, seconds: int) -> str:
-    doc: Any = minidom.Document()
-    secret = doc.appendChild(doc.createElement("secret"))
-    secret.setAttribute("ephemeral", "yes")
-    secret.setAttribute("private", "yes")
-    description = secret.appendChild(doc.createElement("description"))
-    description.appendChild(doc.createTextNode(json.dumps(_me(seconds), sort_keys=True)))
-    usage = secret.appendChild(doc.createElement("usage"))
-    usage.setAttribute("type", "volume")
-    volume = usage.appendChild(doc.createElement("volume"))
-    volume.appendChild(doc.createTextNode(USAGE + vm_id))
-    return str(secret.toxml())
+    secret = new("secret", ephemeral="yes", private="yes")
+    add(secret, "description", json.dumps(_me(seconds), sort_keys=True))
+    add(add(secret, "usage", type="volume"), "volume", USAGE + vm_id)
+    return text_of(secret)
 
 
 def _me(seconds: int) -> dict[str, Any]:

@@ -8,15 +8,15 @@ A job that is repeated copies the same data to the same place, so a merge may be
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
-from xml.dom import minidom
+from contextlib import contextmanager, suppress
 from xml.etree import ElementTree
 
 from ..._engine.errors import BackendFailed
 from . import xml
+from .dom import add, new, text_of
 from .faults import is_one_of, saying
 from .sdk import libvirt
+from .storage import helper_name
 from .waiting import Clock
 
 Merges = Mapping[str, Sequence[str]]
@@ -28,7 +28,7 @@ def merge(conn: libvirt.virConnect, domain: libvirt.virDomain, tops: Mapping[str
     if domain.isActive():
         _merge_in(domain, merges, clock)
         return
-    with _helper(conn, domain, {target: tops[target] for target in merges}) as helper:
+    with _helper(conn, domain, {target: tops[target] for target in merges}, clock) as helper:
         _merge_in(helper, merges, clock)
 
 
@@ -50,7 +50,7 @@ def commit(domain: libvirt.virDomain, target: str, below: str, above: str, clock
         )
     active = chain[0] == above
     flags = libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE if active else 0
-    domain.blockCommit(target, below, None if active else above, 0, flags)
+    domain.blockCommit(target, below, above, 0, flags)  # named also when active: it may be so no more, and then libvirt refuses
     if active:
         _pivot(domain, target, clock)
     else:
@@ -88,19 +88,24 @@ def _pivot(domain: libvirt.virDomain, target: str, clock: Clock) -> None:
                     raise
 
 
-def helper_name(vm_id: str) -> str:
-    return f"diskwise-merge-{vm_id}"
+def _end_helper(conn: libvirt.virConnect, name: str, clock: Clock) -> None:
+    """End the helper of a dead controller: libvirtd does it, too, but later, and not when it died itself in between."""
+    for _tick in clock.ticks("the end of the helper of an interrupted run"):
+        left = [found for found in conn.listAllDomains() if found.name() == name]
+        if not left:
+            return
+        with suppress(libvirt.libvirtError):  # it has just gone, or is only being started
+            left[0].destroy()
 
 
 @contextmanager
-def _helper(conn: libvirt.virConnect, domain: libvirt.virDomain, tops: Mapping[str, xml.Source]) -> Iterator[libvirt.virDomain]:
+def _helper(conn: libvirt.virConnect, domain: libvirt.virDomain, tops: Mapping[str, xml.Source], clock: Clock) -> Iterator[libvirt.virDomain]:
     """A paused domain that has only these disks, and that goes when this connection goes."""
     with saying("starting the helper that merges images"):
         flags = libvirt.VIR_DOMAIN_START_PAUSED | libvirt.VIR_DOMAIN_START_AUTODESTROY
-        for left in conn.listAllDomains():
-            if left.name() == helper_name(domain.UUIDString()):
-                left.destroy()  # libvirtd died under it, and forgot whom it belonged to
-        helper = conn.createXML(_helper_xml(xml.parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)), tops), flags)
+        text = _helper_xml(xml.parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)), tops)
+        _end_helper(conn, helper_name(domain.UUIDString()), clock)
+        helper = conn.createXML(text, flags)
     try:
         yield helper
     finally:
@@ -110,18 +115,7 @@ def _helper(conn: libvirt.virConnect, domain: libvirt.virDomain, tops: Mapping[s
 
 def _helper_xml(domain: ElementTree.Element, tops: Mapping[str, xml.Source]) -> str:
     """The same emulator and machine as the VM's, 8 MiB, and the disks."""
-    doc: Any = minidom.Document()
-    root = doc.appendChild(doc.createElement("domain"))
-    root.setAttribute("type", domain.get("type") or "qemu")
-
-    def add(parent: Any, kind: str, text: str = "", /, **attributes: str) -> Any:
-        element = parent.appendChild(doc.createElement(kind))
-        for key, value in attributes.items():
-            element.setAttribute(key, value)
-        if text:
-            element.appendChild(doc.createTextNode(text))
-        return element
-
+    root = new("domain", type=domain.get("type") or "qemu")
     add(root, "name", helper_name(str(domain.findtext("uuid"))))
     add(root, "memory", "8", unit="MiB")
     kind = domain.find("os/type")
@@ -138,4 +132,4 @@ def _helper_xml(domain: ElementTree.Element, tops: Mapping[str, xml.Source]) -> 
         add(disk, "target", dev=target, bus="virtio" if kind_of_bus == "usb" else kind_of_bus)
     add(devices, "controller", type="usb", model="none")
     add(devices, "memballoon", model="none")
-    return str(root.toxml())
+    return text_of(root)

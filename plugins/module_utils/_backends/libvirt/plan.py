@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,6 @@ from ..._engine.changes import Change, Create, Enter, Leave, Remember, Remove, S
 from ..._engine.errors import Refused
 from ..._engine.model import Step, Vm
 from .storage import OVERLAY_FORMAT, folder_of
-from .xml import file_name
 
 
 def made_images(vm: Vm, change: Change) -> Mapping[str, str]:
@@ -36,11 +36,16 @@ def memory_file(vm: Vm, name: str) -> str:
         raise Refused(
             f"VM {vm.name} has no disk that is a file, so there is no place for its memory", "no_place_for_memory", "leave memory out, or add such a disk"
         )
-    return f"{folder_of(first)}/{file_name(vm.name)}.memory-{_digest(vm.id, 'memory', name, first)}.save"
+    return f"{folder_of(first)}/{_file_name(vm.name)}.memory-{_digest(vm.id, 'memory', name, first)}.save"
 
 
 def _overlay(vm: Vm, disk: str, kind: str, base: str, key: str) -> str:
-    return f"{folder_of(base)}/{file_name(vm.name)}.{file_name(disk)}.{kind}-{_digest(vm.id, kind, disk, base, vm.leaf.get(disk, ''), key)}.{OVERLAY_FORMAT}"
+    return f"{folder_of(base)}/{_file_name(vm.name)}.{_file_name(disk)}.{kind}-{_digest(vm.id, kind, disk, base, vm.leaf.get(disk, ''), key)}.{OVERLAY_FORMAT}"
+
+
+def _file_name(vm_name: str) -> str:
+    """A VM's name as a part of a file name: only characters that mean nothing to any shell, path or URI."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", vm_name)[:80]
 
 
 def _digest(*parts: str) -> str:

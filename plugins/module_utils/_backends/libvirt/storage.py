@@ -13,12 +13,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Callable
-from xml.dom import minidom
 from xml.etree import ElementTree
 
 from ..._engine.errors import BackendFailed, Refused
+from .dom import add, new, text_of
 from .faults import saying
-from .merge import helper_name
 from .sdk import libvirt
 from .xml import Source
 
@@ -46,6 +45,11 @@ class File:
 
 def folder_of(path: str) -> str:
     return path.rpartition("/")[0] or "/"
+
+
+def helper_name(vm_id: str) -> str:
+    """The domain in which the images of a VM that is down are merged: it uses them, too, but is nobody else."""
+    return f"diskwise-merge-{vm_id}"
 
 
 class Storage:
@@ -318,38 +322,31 @@ def _file(xml: str) -> File:
 
 
 def _pool_xml(folder: str) -> str:
-    doc: Any = minidom.Document()
-    pool = doc.appendChild(doc.createElement("pool"))
-    pool.setAttribute("type", "dir")
-    _leaf(pool, "name", POOL_PREFIX + hashlib.sha256(folder.encode()).hexdigest()[:16])
-    _leaf(pool.appendChild(doc.createElement("target")), "path", folder)
-    return str(pool.toxml())
+    pool = new("pool", type="dir")
+    add(pool, "name", POOL_PREFIX + hashlib.sha256(folder.encode()).hexdigest()[:16])
+    add(add(pool, "target"), "path", folder)
+    return text_of(pool)
 
 
 def _overlay_xml(path: str, base: Source) -> str:
     volume, target = _volume_xml(path, OVERLAY_FORMAT)
-    _leaf(target, "compat", "1.1")  # libvirt's own default is the format of 2010
-    backing = volume.appendChild(volume.ownerDocument.createElement("backingStore"))
-    _leaf(backing, "path", base.path)
-    backing.appendChild(volume.ownerDocument.createElement("format")).setAttribute("type", base.format)
-    return str(volume.toxml())
+    add(target, "compat", "1.1")  # libvirt's own default is the format of 2010
+    backing = add(volume, "backingStore")
+    add(backing, "path", base.path)
+    add(backing, "format", type=base.format)
+    return text_of(volume)
 
 
 def _empty_xml(path: str) -> str:
     volume, _target = _volume_xml(path, "raw")
-    _leaf(volume, "capacity", "0")
-    return str(volume.toxml())
+    add(volume, "capacity", "0")
+    return text_of(volume)
 
 
 def _volume_xml(path: str, kind: str) -> tuple[Any, Any]:
-    doc: Any = minidom.Document()
-    volume = doc.appendChild(doc.createElement("volume"))
-    _leaf(volume, "name", path.rpartition("/")[2])
-    target = volume.appendChild(doc.createElement("target"))
-    target.appendChild(doc.createElement("format")).setAttribute("type", kind)
-    _leaf(target.appendChild(doc.createElement("permissions")), "mode", "0600")
+    volume = new("volume")
+    add(volume, "name", path.rpartition("/")[2])
+    target = add(volume, "target")
+    add(target, "format", type=kind)
+    add(add(target, "permissions"), "mode", "0600")
     return volume, target
-
-
-def _leaf(parent: Any, name: str, text: str) -> None:
-    parent.appendChild(parent.ownerDocument.createElement(name)).appendChild(parent.ownerDocument.createTextNode(text))
