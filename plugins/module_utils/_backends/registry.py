@@ -22,9 +22,8 @@ def connect(params: Mapping[str, Any], users: bool) -> Hypervisor:
         raise Refused("there is no oVirt backend yet", "no_ovirt_backend", "use uri with a libvirt host; the oVirt backend comes in a later release")
     from .libvirt.connection import Libvirt
 
-    return Libvirt(
-        params.get("uri") or os.environ.get("LIBVIRT_DEFAULT_URI") or "qemu:///system", params.get("timeout") or 1800, params.get("poll_interval") or 3
-    )
+    uri = params.get("uri") or os.environ.get("LIBVIRT_DEFAULT_URI") or "qemu:///system"
+    return Libvirt(uri, params["timeout"], params["poll_interval"], users)
 
 
 def _chosen(params: Mapping[str, Any]) -> str:
