@@ -93,6 +93,5 @@ def test_nothing_is_lost(stage: Stage, name: str, action: str) -> None:
         again = stage.play(*scenario.call)
         found += [] if again.outcome in {"done", *REFUSED} else [str(again)]
         found += [f"again: {line}" for line in lost(start, whole, stage.observe())]
-        print(number, effect, "|", run.outcome, "|", again.outcome, "|", stage.vm.snapshots())
         wrong += [f"{action} before effect {number} ({effect}), {run.outcome}: {line}" for line in found]
     assert not wrong, "\n".join(wrong)
