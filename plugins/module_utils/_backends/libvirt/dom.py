@@ -16,19 +16,19 @@ def document(text: str) -> Any:
     return minidom.parseString(text)
 
 
-def new(name: str, text: str = "", /, **attributes: str) -> Any:
+def new(tag: str, content: str = "", /, **attributes: str) -> Any:
     """The root element of a document of its own."""
-    return add(minidom.Document(), name, text, **attributes)
+    return add(minidom.Document(), tag, content, **attributes)
 
 
-def add(parent: Any, name: str, text: str = "", /, **attributes: str) -> Any:
+def add(parent: Any, tag: str, content: str = "", /, **attributes: str) -> Any:
     """A new last child."""
     doc = parent if isinstance(parent, minidom.Document) else parent.ownerDocument
-    element = parent.appendChild(doc.createElement(name))
+    element = parent.appendChild(doc.createElement(tag))
     for key, value in attributes.items():
         element.setAttribute(key, value)
-    if text:
-        element.appendChild(doc.createTextNode(text))
+    if content:
+        element.appendChild(doc.createTextNode(content))
     return element
 
 
