@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from ansible_collections.diskwise.vm.plugins.module_utils._backends import registry
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import converge
 from tests.contract import calls
 from tests.contract.verbs import EXCLUDED, check, commit, composition, create, preview, remove, restore, run, undo
@@ -66,6 +67,16 @@ def test_info_only_reads(lab):
     with calls.recorded() as made:
         machine.info()
     assert set(made) <= calls.READS
+
+
+@pytest.mark.parametrize("users", [True, False])
+def test_every_pool_is_read_only_if_other_users_matter(lab, daemon, users):
+    machine = lab("os", pool=True)
+    run(machine, create("s1"))
+    (backend,) = registry.connect({"uri": daemon.uri, "timeout": 60, "poll_interval": 1}, users).find([machine.vm.name])
+    with calls.recorded() as made:
+        backend.read()
+    assert ("virStoragePoolListAllVolumes" in made) is users
 
 
 def test_calls_for_many_snapshots_grow_with_their_number_alone(lab):
