@@ -363,7 +363,7 @@ from ansible_collections.diskwise.vm.plugins.module_utils._options import BACKEN
 
 def request(params: Params) -> Decide:
     wanted = preview.LeaveRequest(True, guard(params), params["expect_preview"], params["allow_disk_removal"], params["if_running"])
-    return lambda vm, can: preview.decide_leave(vm, wanted, can)
+    return lambda vm: preview.decide_leave(vm, wanted)
 
 
 def main() -> None:

@@ -412,7 +412,7 @@ FIELDS = ("description", "disks", "exclude", "memory", "quiesce", "on_conflict",
 
 def request(params: Params) -> Decide:
     wanted = create.Request(params["snapshot"], **{field: params[field] for field in FIELDS})
-    return lambda vm, can: create.decide(vm, wanted, can)
+    return lambda vm: create.decide(vm, wanted)
 
 
 def main() -> None:

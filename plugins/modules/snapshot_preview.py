@@ -384,7 +384,7 @@ from ansible_collections.diskwise.vm.plugins.module_utils._options import BACKEN
 
 def request(params: Params) -> Decide:
     wanted = preview.PreviewRequest(wish(params), params["if_running"], params["if_previewing"])
-    return lambda vm, can: preview.decide_preview(vm, wanted, can)
+    return lambda vm: preview.decide_preview(vm, wanted)
 
 
 def main() -> None:

@@ -340,7 +340,7 @@ OPTIONS = Options(
 
 def request(params: Params) -> Decide:
     wanted = remove.Request(params["snapshot"], params["disks"])
-    return lambda vm, can: remove.decide(vm, wanted, can)
+    return lambda vm: remove.decide(vm, wanted)
 
 
 def main() -> None:

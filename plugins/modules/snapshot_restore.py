@@ -371,7 +371,7 @@ OPTIONS = Options({"request_id": {"type": "str", "default": ""}})
 
 def request(params: Params) -> Decide:
     wanted = preview.RestoreRequest(wish(params), params["if_running"], params["if_previewing"], params["allow_disk_removal"], params["request_id"])
-    return lambda vm, can: preview.decide_restore(vm, wanted, can)
+    return lambda vm: preview.decide_restore(vm, wanted)
 
 
 def main() -> None:

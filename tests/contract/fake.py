@@ -23,6 +23,7 @@ from typing import Any
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.changes import (
     Change,
     Create,
+    Decision,
     Enter,
     Leave,
     Remember,
@@ -34,7 +35,7 @@ from ansible_collections.diskwise.vm.plugins.module_utils._engine.changes import
     shown_disks,
 )
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.errors import BackendFailed, Busy, NotFound, VmError
-from ansible_collections.diskwise.vm.plugins.module_utils._engine.model import Capabilities, Composition, Disk, Image, Preview, Snapshot, Step, Vm
+from ansible_collections.diskwise.vm.plugins.module_utils._engine.model import Composition, Disk, Image, Preview, Snapshot, Step, Vm
 
 Args = Mapping[str, Any]
 
@@ -124,7 +125,6 @@ class FakeBackend:
     """One VM: the port of the engine, and beside it what a guest, an operator and fate can do."""
 
     def __init__(self, store: Store, controller: str = "me") -> None:
-        self.can = Capabilities()
         self.store = store
         self.controller = controller
         self.applied: list[Step] = []
@@ -140,13 +140,16 @@ class FakeBackend:
     def read(self) -> Vm:
         return picture(settled(self.store))
 
+    def look(self, vm: Vm, decision: Decision) -> Vm:
+        return vm
+
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self) -> Iterator[bool]:
         if self.store.locked_by:
             raise Busy(f"VM {self.store.name}: {self.store.locked_by} is at work on it", "locked", "wait until it is done")
         self.store.locked_by = self.controller
         try:
-            yield
+            yield True
         except Exception:
             self.store.locked_by = ""
             raise

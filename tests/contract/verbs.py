@@ -41,12 +41,12 @@ class Verb:
 
 def create(name: str, **options: Any) -> Verb:
     request = creating.Request(name, **options)
-    return Verb("create", lambda vm, can: creating.decide(vm, request, can))
+    return Verb("create", lambda vm: creating.decide(vm, request))
 
 
 def preview(snapshot: str | None = None, *, if_running: str = "fail", if_previewing: str = "fail", **options: Any) -> Verb:
     request = previewing.PreviewRequest(composition(snapshot, **options), if_running, if_previewing)
-    return Verb("preview", lambda vm, can: previewing.decide_preview(vm, request, can))
+    return Verb("preview", lambda vm: previewing.decide_preview(vm, request))
 
 
 def restore(
@@ -59,22 +59,22 @@ def restore(
     **options: Any,
 ) -> Verb:
     request = previewing.RestoreRequest(composition(snapshot, **options), if_running, if_previewing, allow_disk_removal, request_id)
-    return Verb("restore", lambda vm, can: previewing.decide_restore(vm, request, can))
+    return Verb("restore", lambda vm: previewing.decide_restore(vm, request))
 
 
 def commit(wish: Wish | None = None, **options: Any) -> Verb:
     request = previewing.LeaveRequest(True, wish, **options)
-    return Verb("commit", lambda vm, can: previewing.decide_leave(vm, request, can))
+    return Verb("commit", lambda vm: previewing.decide_leave(vm, request))
 
 
 def undo(wish: Wish | None = None, **options: Any) -> Verb:
     request = previewing.LeaveRequest(False, wish, **options)
-    return Verb("undo", lambda vm, can: previewing.decide_leave(vm, request, can))
+    return Verb("undo", lambda vm: previewing.decide_leave(vm, request))
 
 
 def remove(snapshot: str, disks: Sequence[Any] | None = None) -> Verb:
     request = removing.Request(snapshot, disks)
-    return Verb("remove", lambda vm, can: removing.decide(vm, request, can))
+    return Verb("remove", lambda vm: removing.decide(vm, request))
 
 
 def composition(snapshot: str | None = None, *, disks: Disks | None = None, **options: Any) -> Wish:

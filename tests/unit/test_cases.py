@@ -12,7 +12,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -24,7 +24,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.diskwise.vm.plugins.module_utils._engine import render, select, session
-from ansible_collections.diskwise.vm.plugins.module_utils._engine.changes import Change, Create, Enter, Leave, Remember, Remove, Settle, Stop
+from ansible_collections.diskwise.vm.plugins.module_utils._engine.changes import Change, Create, Decision, Enter, Leave, Remember, Remove, Settle, Stop
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import Decide, Outcome, converge
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.errors import VmError
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.model import Capabilities, Step, Vm
@@ -63,14 +63,17 @@ def cases(*verbs: str) -> list[Case]:
 class Paper:
     """A hypervisor of which only the VM is known: enough to decide and to foresee. Each change is one step."""
 
-    def __init__(self, vm: Vm, can: Capabilities) -> None:
-        self.vm, self.can = vm, can
+    def __init__(self, vm: Vm) -> None:
+        self.vm = vm
 
     def read(self) -> Vm:
         return self.vm
 
-    def hold(self) -> nullcontext[None]:
-        return nullcontext()
+    def look(self, vm: Vm, decision: Decision) -> Vm:
+        return vm
+
+    def hold(self) -> nullcontext[bool]:
+        return nullcontext(True)
 
     def images(self, vm: Vm, change: Change) -> Mapping[str, str]:
         return {}
@@ -205,19 +208,19 @@ def check_state(verb: str, state: str, outcome: Outcome) -> None:
 @pytest.mark.parametrize("case", cases(*VERBS), ids=str)
 def test_verb(case: Case) -> None:
     written = known("case", case.written, {"title", "vm", "can", "state", "request", "expect"})
-    vm, can = notation.vm_of(written["vm"]), Capabilities(**written.get("can", {}))
+    vm = replace(notation.vm_of(written["vm"]), can=Capabilities(**written.get("can", {})))
     decide = decision_of(case.verb, written.get("request") or {})
     expected = written["expect"]
     if "error" in expected:
         known("expect", expected, {"error"})
         with pytest.raises(VmError) as raised:
-            converge(Paper(vm, can), decide, check=True)
+            converge(Paper(vm), decide, check=True)
         check_error(expected["error"], raised.value)
         if "state" in written:
             assert session.TABLE[case.verb][written["state"]] == "refuse"
             assert raised.value.reason in ("in_preview", "other_preview")
     else:
-        outcome = converge(Paper(vm, can), decide, check=True)
+        outcome = converge(Paper(vm), decide, check=True)
         check_outcome(expected, outcome)
         if "state" in written:
             check_state(case.verb, written["state"], outcome)

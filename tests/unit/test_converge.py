@@ -18,22 +18,22 @@ from tests.contract.fake import Damage, FakeBackend, FakeHypervisor, new_store
 
 def creating(name: str, **options: object) -> Decide:
     request = create.Request(name, **options)  # type: ignore[arg-type]
-    return lambda vm, can: create.decide(vm, request, can)
+    return lambda vm: create.decide(vm, request)
 
 
 def previewing(snapshot: str, **options: str) -> Decide:
     request = preview.PreviewRequest(Wish(snapshot), **options)
-    return lambda vm, can: preview.decide_preview(vm, request, can)
+    return lambda vm: preview.decide_preview(vm, request)
 
 
 def restoring(snapshot: str, **options: str) -> Decide:
     request = preview.RestoreRequest(Wish(snapshot), **options)  # type: ignore[arg-type]
-    return lambda vm, can: preview.decide_restore(vm, request, can)
+    return lambda vm: preview.decide_restore(vm, request)
 
 
 def undoing() -> Decide:
     request = preview.LeaveRequest(keep=False)
-    return lambda vm, can: preview.decide_leave(vm, request, can)
+    return lambda vm: preview.decide_leave(vm, request)
 
 
 @pytest.fixture

@@ -76,20 +76,20 @@ def decide_of(vm: Vm, act: Act) -> Decide:
         chosen = [disk.id for disk, number in zip(vm.disks, act.choices) if number % 3]
         memory = act.flag and vm.power == "up"
         creation = create.Request(act.name, disks=chosen, memory=memory, on_conflict=("fail", "keep", "replace")[act.config % 3], allow_partial_memory=True)
-        return lambda vm, can: create.decide(vm, creation, can)
+        return lambda vm: create.decide(vm, creation)
     if act.verb == "preview":
         opening = preview.PreviewRequest(wish(vm, act), if_running="poweroff", if_previewing="undo" if act.flag else "fail")
-        return lambda vm, can: preview.decide_preview(vm, opening, can)
+        return lambda vm: preview.decide_preview(vm, opening)
     if act.verb == "restore":
         request_id = f"job-{act.config}" if act.flag else ""
         whole = preview.RestoreRequest(wish(vm, act), "poweroff", "undo", allow_disk_removal=True, request_id=request_id)
-        return lambda vm, can: preview.decide_restore(vm, whole, can)
+        return lambda vm: preview.decide_restore(vm, whole)
     if act.verb in ("undo", "commit"):
         leaving = preview.LeaveRequest(act.verb == "commit", allow_disk_removal=True, if_running="poweroff")
-        return lambda vm, can: preview.decide_leave(vm, leaving, can)
+        return lambda vm: preview.decide_leave(vm, leaving)
     disks = [disk.id for disk, number in zip(vm.known_disks(), act.choices) if number % 2] if act.flag else None
     removal = remove.Request(act.name, disks)
-    return lambda vm, can: remove.decide(vm, removal, can)
+    return lambda vm: remove.decide(vm, removal)
 
 
 def live(life: list[Act]) -> FakeBackend:
@@ -232,7 +232,7 @@ def test_a_disk_that_is_not_named_is_never_lost_or_changed(life: list[Act], act:
     named = wish(vm, act)
     few = replace(named, memory=False, disks=named.disks[:1])
     request = preview.RestoreRequest(few, "poweroff", allow_disk_removal=True)
-    unchanged_if_refused(backend, lambda vm, can: preview.decide_restore(vm, request, can))
+    unchanged_if_refused(backend, lambda vm: preview.decide_restore(vm, request))
     after = contents(backend.store)
     for disk in vm.disks:
         if disk.id not in {entry["disk"] for entry in few.disks}:
@@ -399,10 +399,10 @@ def looks_at(vm: Vm, decide: Decide) -> int:
 @pytest.mark.parametrize(
     "act",
     [
-        pytest.param(lambda vm, can: create.decide(vm, create.Request("new"), can), id="create"),
-        pytest.param(lambda vm, can: preview.decide_preview(vm, preview.PreviewRequest(Wish("s0")), can), id="preview"),
-        pytest.param(lambda vm, can: preview.decide_restore(vm, preview.RestoreRequest(Wish("s0")), can), id="restore"),
-        pytest.param(lambda vm, can: remove.decide(vm, remove.Request("s1"), can), id="remove"),
+        pytest.param(lambda vm: create.decide(vm, create.Request("new")), id="create"),
+        pytest.param(lambda vm: preview.decide_preview(vm, preview.PreviewRequest(Wish("s0"))), id="preview"),
+        pytest.param(lambda vm: preview.decide_restore(vm, preview.RestoreRequest(Wish("s0"))), id="restore"),
+        pytest.param(lambda vm: remove.decide(vm, remove.Request("s1")), id="remove"),
     ],
 )
 @pytest.mark.parametrize("grow", [lambda disks, snapshots: (2 * disks, snapshots), lambda disks, snapshots: (disks, 2 * snapshots)], ids=["disks", "snapshots"])

@@ -21,12 +21,12 @@ WISH = Wish(disks=({"disk": "disk0", "snapshot": "s1"},))
 OTHER = Wish(disks=({"disk": "disk1", "snapshot": "s1"},))
 
 DECIDES: dict[str, Callable[[Wish, str], Decide]] = {
-    "create": lambda wish, undo: lambda vm, can: create.decide(vm, create.Request("new"), can),
-    "preview": lambda wish, undo: lambda vm, can: preview.decide_preview(vm, preview.PreviewRequest(wish, if_previewing=undo), can),
-    "commit": lambda wish, undo: lambda vm, can: preview.decide_leave(vm, preview.LeaveRequest(True, wish), can),
-    "undo": lambda wish, undo: lambda vm, can: preview.decide_leave(vm, preview.LeaveRequest(False, wish), can),
-    "restore": lambda wish, undo: lambda vm, can: preview.decide_restore(vm, preview.RestoreRequest(wish, if_previewing=undo), can),
-    "remove": lambda wish, undo: lambda vm, can: remove.decide(vm, remove.Request("spare"), can),
+    "create": lambda wish, undo: lambda vm: create.decide(vm, create.Request("new")),
+    "preview": lambda wish, undo: lambda vm: preview.decide_preview(vm, preview.PreviewRequest(wish, if_previewing=undo)),
+    "commit": lambda wish, undo: lambda vm: preview.decide_leave(vm, preview.LeaveRequest(True, wish)),
+    "undo": lambda wish, undo: lambda vm: preview.decide_leave(vm, preview.LeaveRequest(False, wish)),
+    "restore": lambda wish, undo: lambda vm: preview.decide_restore(vm, preview.RestoreRequest(wish, if_previewing=undo)),
+    "remove": lambda wish, undo: lambda vm: remove.decide(vm, remove.Request("spare")),
 }
 ROWS = [(verb, state) for verb, row in session.TABLE.items() for state in row]
 
@@ -40,7 +40,7 @@ def in_state(state: str) -> FakeBackend:
     backend = FakeBackend(new_store())
     for name, disks in (("s1", None), ("spare", [])):
         request = create.Request(name, disks=disks)
-        converge(backend, lambda vm, can, request=request: create.decide(vm, request, can), check=False)  # type: ignore[misc]
+        converge(backend, lambda vm, request=request: create.decide(vm, request), check=False)  # type: ignore[misc]
     if state == "committed":
         run(backend, "restore")
     elif state != "closed":

@@ -95,12 +95,14 @@ class Leave:
             return replace(vm, preview=None, images={key: image for key, image in vm.images.items() if key not in gone}, power="down")
         shows = vm.preview.shows
         gone = {image for images_of in abandoned(vm, shows).values() for image in images_of}
+        disks = shown_disks(vm, shows)
+        attached = {disk.id for disk in disks}
         return replace(
             vm,
             preview=None,
-            disks=shown_disks(vm, shows),
-            snapshots=tuple(snapshot for snapshot in (reduced(s, gone, shows.config) for s in vm.snapshots) if snapshot is not None),
-            leaf={**{disk: image for disk, image in vm.leaf.items() if disk not in shows.disks}, **vm.preview.images},
+            disks=disks,
+            snapshots=tuple(snapshot for snapshot in after_commit(vm, shows, gone).values() if snapshot is not None),
+            leaf={**{disk: image for disk, image in vm.leaf.items() if disk in attached}, **vm.preview.images},
             images={key: image for key, image in vm.images.items() if key not in gone},
             committed=shows,
             requests=remembered(vm.requests, self.request_id, shows),
@@ -173,6 +175,8 @@ class Decision:
     """Names of disks that do not take part, each with the reason."""
     shows: Composition | None = None
     """The composition that the request means, for verbs that have one."""
+    keeps: str = ""
+    """Id of the snapshot that is there already."""
 
 
 def merges(vm: Vm, target: Snapshot, disks: tuple[str, ...]) -> dict[str, tuple[str, str]]:
@@ -192,6 +196,11 @@ def merges(vm: Vm, target: Snapshot, disks: tuple[str, ...]) -> dict[str, tuple[
     return found
 
 
+def destroyed(vm: Vm, shows: Composition) -> tuple[str, ...]:
+    """The disks that a commit of ``shows`` deletes with all that snapshots hold of them."""
+    return shows.excluded if vm.can.unplugs and shows.config else ()
+
+
 def abandoned(vm: Vm, shows: Composition) -> dict[str, tuple[str, ...]]:
     """Disk id -> the images that a commit of ``shows`` deletes: from the disk's leaf down to what the chosen image is built on.
 
@@ -199,6 +208,8 @@ def abandoned(vm: Vm, shows: Composition) -> dict[str, tuple[str, ...]]:
     is built on stays, with everything below it.
     """
     gone: dict[str, tuple[str, ...]] = {}
+    for disk in destroyed(vm, shows):
+        gone[disk] = tuple(image.id for image in vm.images.values() if image.disk == disk)
     for disk, source in shows.sources.items():
         keep = set(vm.chain(vm.snapshot(source).images[disk]))
         found: list[str] = []
@@ -214,6 +225,17 @@ def _needed(vm: Vm, image_id: str, gone: list[str]) -> bool:
     """Something that does not go is built on the image."""
     image = vm.images.get(image_id)
     return bool(image and image.users) or any(child not in gone[-1:] for child in vm.children(image_id))
+
+
+def after_commit(vm: Vm, shows: Composition, gone: set[str]) -> dict[str, Snapshot | None]:
+    """Snapshot id -> what the commit makes of it, in the order of the VM's snapshots; None when it goes."""
+    found: dict[str, Snapshot | None] = {}
+    for snapshot in vm.snapshots:
+        kept = reduced(snapshot, gone, shows.config)
+        if vm.can.breaks_newer and shows.config in found:  # they come by age
+            kept = replace(kept, has_config=False) if kept and kept.images else None
+        found[snapshot.id] = kept
+    return found
 
 
 def reduced(snapshot: Snapshot, gone: set[str], config: str | None) -> Snapshot | None:
@@ -234,6 +256,16 @@ def shown_disks(vm: Vm, shows: Composition) -> tuple[Disk, ...]:
     """
     config = {disk.id: disk for disk in vm.snapshot(shows.config).disks} if shows.config else {}
     current = {disk.id: disk for disk in vm.disks if not disk.removable}
-    ids = [disk for disk in current if disk not in shows.excluded] + [disk for disk in sorted(shows.sources) if disk not in current]
+    unplugged = shows.excluded if vm.can.unplugs and not shows.config else ()
+    ids = [disk for disk in current if disk not in shows.excluded or disk in unplugged] + [disk for disk in sorted(shows.sources) if disk not in current]
     drives = config.values() if shows.config else vm.disks
-    return tuple(config.get(disk) or current.get(disk) or vm.disk(disk) for disk in ids) + tuple(disk for disk in drives if disk.removable)
+    found = [config.get(disk) or current.get(disk) or vm.disk(disk) for disk in ids]
+    if vm.can.boots_by_image:
+        found = [replace(disk, bootable=_as_in_its_image(vm, disk, shows).bootable) for disk in found]
+    return tuple(replace(disk, plugged=False) if disk.id in unplugged else disk for disk in found) + tuple(disk for disk in drives if disk.removable)
+
+
+def _as_in_its_image(vm: Vm, disk: Disk, shows: Composition) -> Disk:
+    """The disk as the snapshot knows it from which it is taken, or as it is now."""
+    disks = vm.snapshot(shows.sources[disk.id]).disks if disk.id in shows.sources else vm.disks
+    return next((found for found in disks if found.id == disk.id), disk)

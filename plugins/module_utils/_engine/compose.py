@@ -11,7 +11,7 @@ from typing import Any
 from . import select
 from .changes import shown_disks
 from .errors import NotFound, Refused
-from .model import CURRENT, EXCLUDED, Capabilities, Composition, Disk, Snapshot, Vm
+from .model import CURRENT, EXCLUDED, Composition, Disk, Snapshot, Vm
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ def guard(options: Mapping[str, Any]) -> Wish | None:
     return Wish(options["snapshot"], memory=None) if options.get("snapshot") else None
 
 
-def compose(vm: Vm, wish: Wish, can: Capabilities) -> tuple[Composition, tuple[str, ...]]:
+def compose(vm: Vm, wish: Wish) -> tuple[Composition, tuple[str, ...]]:
     """The composition that the wish means, and warnings. Raises NotFound, Ambiguous, Refused."""
     base = select.snapshot(vm, wish.snapshot) if wish.snapshot else None
     config = _config(vm, wish, base)
     disks = _short_form(vm, base)
     warnings = _skipped_of_short_form(vm, base, disks)
     wished, absent = _without_absent(vm, wish.disks)
-    disks.update(_named(vm, wished))
+    disks.update(_named(vm, wished, config))
     shows = Composition(config.id if config else None, bool(wish.memory), {disk: source for disk, source in disks.items() if source != CURRENT})
     if not shows.disks and not config and not any(entry.get("exclude") for entry in wish.disks):
         raise Refused(
@@ -63,7 +63,7 @@ def compose(vm: Vm, wish: Wish, can: Capabilities) -> tuple[Composition, tuple[s
         )
     _check_sources(vm, shows)
     _check_targets(vm, shows)
-    _check_memory(vm, wish, shows, config, can)
+    _check_memory(vm, wish, shows, config)
     return shows, warnings + absent + _warnings(vm, shows, config)
 
 
@@ -106,8 +106,9 @@ def _without_absent(vm: Vm, entries: Sequence[Mapping[str, Any]]) -> tuple[list[
     return kept, tuple(absent)
 
 
-def _named(vm: Vm, entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    attached = {disk.id for disk in vm.disks}
+def _named(vm: Vm, entries: Sequence[Mapping[str, Any]], config: Snapshot | None) -> dict[str, str]:
+    # Another configuration may plug in again what is unplugged now.
+    there = {disk.id for disk in vm.disks if disk.plugged or config}
     named: dict[str, str] = {}
     for entry in entries:
         if entry.get("disk") is None:
@@ -127,7 +128,7 @@ def _named(vm: Vm, entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
                 f"VM {vm.name}: disk {disk.name} cannot take part in a preview: {disk.fixed}", "fixed_disk", "leave it out of disks; it stays as it is"
             )
         if exclude:
-            named[disk.id] = EXCLUDED if disk.id in attached else CURRENT
+            named[disk.id] = EXCLUDED if disk.id in there else CURRENT
         else:
             named[disk.id] = CURRENT if source == CURRENT else select.snapshot(vm, str(source)).id
     return named
@@ -172,7 +173,7 @@ def _check_targets(vm: Vm, shows: Composition) -> None:
             )
 
 
-def _check_memory(vm: Vm, wish: Wish, shows: Composition, config: Snapshot | None, can: Capabilities) -> None:
+def _check_memory(vm: Vm, wish: Wish, shows: Composition, config: Snapshot | None) -> None:
     if not shows.memory:
         return
     if config is None:
@@ -184,14 +185,14 @@ def _check_memory(vm: Vm, wish: Wish, shows: Composition, config: Snapshot | Non
     if not config.memory:
         holders = ", ".join(s.name for s in vm.snapshots if s.memory) or "no snapshot"
         raise Refused(f"VM {vm.name}: snapshot {config.name} has no memory", "no_memory", f"memory is held by: {holders}")
-    if shows.excluded and not can.memory_excluding:
+    if shows.excluded and not vm.can.memory_excluding:
         raise Refused(
             f"VM {vm.name}: memory cannot be restored into a VM that lacks a disk ({', '.join(vm.label(d) for d in shows.excluded)})",
             "memory_with_exclude",
             "exclude no disk, or leave memory out",
         )
     had, has = {disk.id for disk in config.disks}, {disk.id for disk in shown_disks(vm, shows)}
-    if had != has and not can.memory_excluding:
+    if had != has and not vm.can.memory_excluding:
         lacks, more = (", ".join(sorted(vm.label(disk) for disk in disks)) for disks in (had - has, has - had))
         raise Refused(
             f"VM {vm.name}: the memory of {config.name} fits only a VM with the disks of that time; "
@@ -218,7 +219,7 @@ def _warnings(vm: Vm, shows: Composition, config: Snapshot | None) -> tuple[str,
     found = []
     if shows.memory and foreign_disks(vm, shows):
         found.append(f"the memory of {vm.snapshot_name(shows.config)} does not belong to the state of disk {', '.join(foreign_disks(vm, shows))}")
-    shown = shown_disks(vm, shows)
+    shown = tuple(disk for disk in shown_disks(vm, shows) if disk.plugged)
     boots, boots_now = ([disk.id for disk in disks if disk.bootable] for disks in (shown, vm.disks))
     if not shown:
         found.append("the previewed VM has no disk")
@@ -226,9 +227,20 @@ def _warnings(vm: Vm, shows: Composition, config: Snapshot | None) -> tuple[str,
         found.append("the previewed VM has no bootable disk")
     elif len(boots) > max(1, len(boots_now)):
         found.append(f"the previewed VM has {len(boots)} bootable disks: {', '.join(map(vm.label, boots))}")
+    found += _changed_flags(vm, shown)
     if config:
         attached = {disk.id for disk in (*vm.disks, *shown)}
         absent = [disk.name for disk in config.disks if disk.id not in attached and not disk.fixed]
         if absent:
             found.append(f"disk {', '.join(absent)} of configuration {config.name} is not attached now and stays away; name it to bring it back")
     return tuple(found)
+
+
+def _changed_flags(vm: Vm, shown: Sequence[Disk]) -> list[str]:
+    """Disks that another configuration shows to the guest in another way than now."""
+    now = {disk.id: disk for disk in vm.disks}
+    pairs = [(now[disk.id], disk) for disk in shown if disk.id in now]
+    plugged = [vm.label(disk.id) for before, disk in pairs if not before.plugged]
+    writable = [vm.label(disk.id) for before, disk in pairs if before.read_only and not disk.read_only]
+    said = [f"disk {', '.join(plugged)} is unplugged now and comes back plugged in"] if plugged else []
+    return said + ([f"disk {', '.join(writable)} is read-only now and comes back writable"] if writable else [])

@@ -10,11 +10,11 @@ from typing import Callable
 
 from .changes import Change, Decision, Enter, Leave, Settle, Stop
 from .errors import BackendFailed, Busy, Interrupted, Refused, VmError
-from .model import Capabilities, Step, Vm
+from .model import Step, Vm
 from .port import Backend
 from .render import differences, view
 
-Decide = Callable[[Vm, Capabilities], Decision]
+Decide = Callable[[Vm], Decision]
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,7 @@ def converge(backend: Backend, decide: Decide, check: bool) -> Outcome:
 
     Raises VmError; once effects began it carries what was done, what is left, and the state that was found.
     """
-    before = backend.read()
-    decision = _decide(before, decide, backend.can)
+    before, decision = _decide(backend, backend.read(), decide)
     if not decision.changes:
         if not check and any(problem.code == "stale_lock" for problem in before.problems):
             with suppress(Busy), backend.hold():
@@ -45,14 +44,17 @@ def converge(backend: Backend, decide: Decide, check: bool) -> Outcome:
         return Outcome(before, before, (), decision)
     if check:
         return _foresee(backend, before, decision)
-    with backend.hold():
-        before = backend.read()  # what was decided without the lock may be out of date
-        decision = _decide(before, decide, backend.can)
+    with backend.hold() as waited:
+        if waited:  # what was decided without the lock may be out of date
+            before, decision = _decide(backend, backend.read(), decide)
         return _carry_out(backend, before, decision, decide)
 
 
-def _decide(vm: Vm, decide: Decide, can: Capabilities) -> Decision:
-    decision = decide(vm, can)
+def _decide(backend: Backend, vm: Vm, decide: Decide) -> tuple[Vm, Decision]:
+    decision = decide(vm)
+    if not vm.complete:
+        vm = backend.look(vm, decision)
+        decision = decide(vm)
     # An undo is never blocked: it brings back a state that was there before.
     wanted = [change for change in decision.changes if not isinstance(change, Stop) and change != Leave(False)]
     blocking = [problem for problem in vm.problems if problem.blocks]
@@ -60,8 +62,8 @@ def _decide(vm: Vm, decide: Decide, can: Capabilities) -> Decision:
         raise Refused(f"VM {vm.name}: {blocking[0].says}", blocking[0].code, blocking[0].hint)
     if vm.unfinished:
         said = f"finished what an interrupted run left: {vm.unfinished}"
-        return replace(decision, changes=(Settle(), *decision.changes), warnings=(*decision.warnings, said))
-    return decision
+        decision = replace(decision, changes=(Settle(), *decision.changes), warnings=(*decision.warnings, said))
+    return vm, decision
 
 
 def _foresee(backend: Backend, before: Vm, decision: Decision) -> Outcome:
@@ -99,8 +101,8 @@ def _carry_out(backend: Backend, before: Vm, decision: Decision, decide: Decide)
 def _decide_anew(backend: Backend, settled: Outcome, decide: Decide) -> Outcome:
     """Go on from where interrupted work led, which was not where it seemed to lead: only the hypervisor knew how far it had come."""
     try:
-        decision = _decide(settled.after, decide, backend.can)
-        found = _carry_out(backend, settled.after, decision, decide)
+        vm, decision = _decide(backend, settled.after, decide)
+        found = _carry_out(backend, vm, decision, decide)
     except VmError as error:
         error.done = settled.steps + error.done
         error.state_after = error.state_after or view(settled.after)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from . import select, session
 from .changes import Create, Decision
 from .errors import Refused
-from .model import RESERVED, Capabilities, Disk, Snapshot, Vm
+from .model import RESERVED, Disk, Snapshot, Vm
 from .remove import removal
 
 LONGEST_NAME = 240
@@ -33,18 +33,25 @@ class Request:
     allow_partial_memory: bool = False
 
 
-def decide(vm: Vm, request: Request, can: Capabilities) -> Decision:
+def decide(vm: Vm, request: Request) -> Decision:
     """The snapshot to make; none when it is there with the same disks and memory."""
-    check_text("name", request.name)
-    check_text("description", request.description)
+    for what, text in (("name", request.name), ("description", request.description)):
+        check_text(what, text)
+        if vm.can.plain_text:
+            _check_plain(what, text)
     check_name(request.name)
+    if 0 < vm.can.longest_text < len(request.name) + len(request.description):
+        raise Refused(
+            f"VM {vm.name}: name and description have more than {vm.can.longest_text} characters", "bad_name", "shorten the description"
+        )
     chosen, skipped = _chosen(vm, request)
     existing = select.named(vm, request.name)
     replaced = Decision()
     if existing:
         difference = _difference(vm, existing, chosen, request)
         if not difference or request.on_conflict == "keep":
-            return Decision(skipped=skipped, warnings=(f"snapshot {request.name} was kept although it {difference}",) if difference else ())
+            said = (f"snapshot {request.name} was kept although it {difference}",) if difference else ()
+            return Decision(skipped=skipped, warnings=said, keeps=existing.id)
         if request.on_conflict != "replace":
             raise Refused(
                 f"VM {vm.name} has a snapshot {request.name} that {difference}",
@@ -53,7 +60,7 @@ def decide(vm: Vm, request: Request, can: Capabilities) -> Decision:
             )
         replaced = removal(vm, existing, tuple(sorted(existing.images)), whole=True)
     session.action(vm, "create", None)
-    _check_power(vm, request, chosen, can)
+    _check_power(vm, request, chosen)
     _check_memory(vm, request, chosen)
     _check_images(vm, chosen)
     create = Create(request.name, request.description, tuple(disk.id for disk in chosen), request.memory, _quiesce(vm, request, chosen))
@@ -68,6 +75,16 @@ def check_text(what: str, text: str) -> None:
         if bad:
             raise Refused(
                 f"the {what} holds the character U+{ord(char):04X} at position {position + 1}", "bad_character", "remove it; control characters are refused"
+            )
+
+
+def _check_plain(what: str, text: str) -> None:
+    for position, char in enumerate(text):
+        if ord(char) > 127 and not unicodedata.category(char).startswith("L"):
+            raise Refused(
+                f"the {what} holds the character {char!r} (U+{ord(char):04X}) at position {position + 1}",
+                "bad_character",
+                "oVirt takes ASCII and letters of any script, but no emoji, no typographic dash and no currency sign",
             )
 
 
@@ -126,8 +143,8 @@ def _names(vm: Vm, disks: set[str]) -> str:
     return ", ".join(sorted(vm.label(disk) for disk in disks)) or "(none)"
 
 
-def _check_power(vm: Vm, request: Request, chosen: Sequence[Disk], can: Capabilities) -> None:
-    if vm.power == "suspended" and not can.create_suspended:
+def _check_power(vm: Vm, request: Request, chosen: Sequence[Disk]) -> None:
+    if vm.power == "suspended" and not vm.can.create_suspended:
         raise Refused(
             f"VM {vm.name} is suspended: its saved memory belongs to the disks as they are",
             "vm_suspended",
@@ -178,6 +195,8 @@ def _quiesce(vm: Vm, request: Request, chosen: Sequence[Disk]) -> str:
 
 
 def _warnings(vm: Vm, request: Request, chosen: Sequence[Disk]) -> tuple[str, ...]:
+    if _quiesce(vm, request, chosen) != "never" and not vm.can.tells_quiesced:
+        return ("the hypervisor freezes the guest by itself if it can, and does not tell whether it could",)
     if request.quiesce == "preferred" and vm.power in ("up", "paused") and chosen and not request.memory and not (vm.agent and vm.power == "up"):
         why = "it is paused" if vm.power == "paused" else "its agent does not answer"
         return (f"the guest was not frozen: {why}; the snapshot is like after a power loss",)

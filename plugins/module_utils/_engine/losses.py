@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from .changes import Remove, abandoned, reduced
+from .changes import Remove, abandoned, after_commit, destroyed
 from .errors import Refused
 from .model import Composition, Loss, Vm
 
@@ -38,14 +38,17 @@ def of_commit(vm: Vm, shows: Composition) -> Loss:
     """What a commit of ``shows`` destroys, whether its preview is open yet or not."""
     gone_of = abandoned(vm, shows)
     gone = tuple(image for images in gone_of.values() for image in images)
-    removed, smaller = [], {}
+    removed, smaller, broken = [], {}, []
+    after_of = after_commit(vm, shows, set(gone))
     for snapshot in vm.snapshots:
-        after = reduced(snapshot, set(gone), shows.config)
+        after = after_of[snapshot.id]
         if after is None:
             removed.append(snapshot.name)
-        elif after is not snapshot:
+            continue
+        if len(after.images) < len(snapshot.images):
             smaller[snapshot.name] = tuple(vm.label(disk) for disk in snapshot.images if disk not in after.images)
-    disks = tuple(vm.label(disk) for disk in shows.excluded)
+        if snapshot.has_config and not after.has_config:
+            broken.append(snapshot.name)
     says = []
     if gone:
         written = ", ".join(sorted(vm.label(disk) for disk, images in gone_of.items() if images))
@@ -53,15 +56,17 @@ def of_commit(vm: Vm, shows: Composition) -> Loss:
     if removed:
         says.append(f"snapshot {', '.join(removed)}: nothing of it is left")
     says += [f"snapshot {name} loses disk {', '.join(lost)}" for name, lost in smaller.items()]
-    if disks:
-        says.append(f"disk {', '.join(disks)} is detached; its files stay")
+    if broken:
+        says.append(f"the configuration of snapshot {', '.join(broken)}, which is newer; what it holds of disks stays")
+    says += _of_excluded(vm, shows)
     return Loss(
         images=gone,
         size=size_of(vm, gone),
-        disks=disks,
+        disks=tuple(vm.label(disk) for disk in shows.excluded),
         left_behind=_left_behind(vm, shows, set(gone)),
         snapshots_removed=tuple(removed),
         snapshots_reduced=smaller,
+        without_config=tuple(broken),
         backup_impact=bool(shows.sources),
         says=tuple(says),
     )
@@ -69,13 +74,23 @@ def of_commit(vm: Vm, shows: Composition) -> Loss:
 
 def _left_behind(vm: Vm, shows: Composition, gone: set[str]) -> tuple[str, ...]:
     """Images that nothing of the VM needs any more and that stay: those of excluded disks, and those that something else is built on."""
-    detached = tuple(vm.leaf[disk] for disk in shows.excluded if disk in vm.leaf)
+    left = [disk for disk in shows.excluded if disk in vm.leaf and disk not in destroyed(vm, shows)]
+    detached = tuple(f"{vm.disk(disk).name} ({disk})" if vm.can.unplugs else vm.leaf[disk] for disk in left)
     held = {image for snapshot in vm.snapshots for image in snapshot.images.values()}
     needed: tuple[str, ...] = ()
     for disk, source in shows.sources.items():
         keep = {*vm.chain(vm.snapshot(source).images[disk]), *held, *gone}
         needed += tuple(image for image in vm.chain(vm.leaf.get(disk)) if image not in keep)
     return detached + needed
+
+
+def _of_excluded(vm: Vm, shows: Composition) -> list[str]:
+    disks = ", ".join(vm.label(disk) for disk in shows.excluded)
+    if not disks:
+        return []
+    if destroyed(vm, shows):
+        return [f"disk {disks} is deleted, with all that snapshots hold of it"]
+    return [f"disk {disks} is unplugged; it stays with the VM, with its images and snapshots" if vm.can.unplugs else f"disk {disks} is detached; its files stay"]
 
 
 def of_undo(vm: Vm) -> Loss:

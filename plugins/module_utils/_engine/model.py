@@ -27,7 +27,8 @@ RESERVED = (CURRENT, EXCLUDED)
 class Disk:
     """A disk of a VM. ``fixed`` says why it cannot take part in snapshots; it is empty for a disk that can.
 
-    ``removable`` marks a drive for media: it belongs to the configuration and comes and goes with it.
+    ``removable`` marks a drive for media: it belongs to the configuration and comes and goes with it. A disk that is not ``plugged``
+    belongs to the VM, and the guest does not see it.
     """
 
     id: str
@@ -39,6 +40,8 @@ class Disk:
     storage: str = ""
     size: int | None = None
     removable: bool = False
+    plugged: bool = True
+    read_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,10 +112,14 @@ class Composition:
 
 @dataclass(frozen=True)
 class Preview:
-    """The open session: what it shows, and the images it made (disk id -> image id) that take what the guest writes."""
+    """The open session: what it shows, and the images it made (disk id -> image id) that take what the guest writes.
+
+    ``memory_spent``: the VM was started since, and nobody knows any more whether with the memory of its configuration.
+    """
 
     shows: Composition
     images: Mapping[str, str] = field(default_factory=dict)
+    memory_spent: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,32 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Capabilities:
+    """What a hypervisor can do, and what it does of its own accord: part of the picture, since a change leads elsewhere where this differs."""
+
+    memory_excluding: bool = False
+    """Memory can be restored into a VM that lacks one of its disks."""
+    create_suspended: bool = False
+    """A snapshot can be taken of a VM whose memory is saved to disk."""
+    longest_chain: int = 190
+    """How many images a disk's chain may have."""
+    plain_text: bool = False
+    """Names and descriptions may hold nothing but ASCII and letters."""
+    longest_text: int = 0
+    """Characters that name and description may have together; 0 for no limit."""
+    unplugs: bool = False
+    """A disk is excluded by unplugging it; together with another configuration that cannot be done, and a commit destroys the disk."""
+    breaks_newer: bool = False
+    """A commit takes the configuration of those snapshots that are newer than the one whose configuration it keeps."""
+    boots_by_image: bool = False
+    """Whether a disk is bootable goes with its image, and not with the configuration."""
+    notes_requests: bool = True
+    """A request can be noted as carried out although there was nothing to do for it."""
+    tells_quiesced: bool = True
+    """Whether the guest was frozen can be known."""
+
+
+@dataclass(frozen=True)
 class Vm:
     """The whole picture, from one ``read()``.
 
@@ -135,6 +168,8 @@ class Vm:
     ``unfinished`` names work of an interrupted run; everything else already shows the state that settling it leads to.
     ``committed`` is the composition of the last commit as long as nothing has been written or changed since.
     ``requests`` are the request ids that were carried out, with their compositions.
+    ``complete`` is False as long as only a closer look, for which it must be known what is wanted, can tell ``committed``, ``requests`` and
+    some problems.
     """
 
     id: str
@@ -151,6 +186,8 @@ class Vm:
     committed: Composition | None = None
     requests: Mapping[str, Composition] = field(default_factory=dict)
     checkpoints: tuple[str, ...] = ()
+    can: Capabilities = Capabilities()
+    complete: bool = True
 
     def disk(self, disk_id: str) -> Disk:
         """The disk of that id, wherever it is known from: the VM now, or the newest snapshot that has it."""
@@ -243,15 +280,3 @@ class Loss:
     without_config: tuple[str, ...] = ()
     backup_impact: bool = False
     says: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Capabilities:
-    """What a backend can do; asked only when deciding, answered with ``Refused`` and a hint."""
-
-    memory_excluding: bool = False
-    """Memory can be restored into a VM that lacks one of its disks."""
-    create_suspended: bool = False
-    """A snapshot can be taken of a VM whose memory is saved to disk."""
-    longest_chain: int = 190
-    """How many images a disk's chain may have."""

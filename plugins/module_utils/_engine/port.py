@@ -8,21 +8,25 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from .changes import Change
+from .changes import Change, Decision
 from .errors import VmError
-from .model import Capabilities, Step, Vm
+from .model import Step, Vm
 
 
 class Backend(Protocol):
     """One VM on one hypervisor. Only ``apply`` has effects on the VM."""
 
-    can: Capabilities
-
     def read(self) -> Vm:
         """Everything about the VM, in as few calls as the API allows."""
 
-    def hold(self) -> AbstractContextManager[None]:
-        """Keep every other controller away from this VM while the context is open. Raises Busy."""
+    def look(self, vm: Vm, decision: Decision) -> Vm:
+        """The VM complete, for a ``vm`` that is not: with what only a closer look at what the decision is about can tell. Reads only."""
+
+    def hold(self) -> AbstractContextManager[bool]:
+        """Keep every other controller away from this VM while the context is open. Raises Busy.
+
+        False where the hypervisor itself lets only one at work, so that what was read before need not be read again.
+        """
 
     def images(self, vm: Vm, change: Change) -> Mapping[str, str]:
         """Disk id -> id of the image that the change will make; empty where only the hypervisor can know. Pure."""

@@ -11,7 +11,7 @@ from . import select, session
 from .changes import Decision, Remove, merges
 from .errors import NotFound, Refused
 from .losses import demand_unused, of_removal
-from .model import Capabilities, Disk, Snapshot, Vm
+from .model import Disk, Snapshot, Vm
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Request:
     disks: Sequence[select.Selector] | None = None
 
 
-def decide(vm: Vm, request: Request, can: Capabilities) -> Decision:
+def decide(vm: Vm, request: Request) -> Decision:
     """The removal; none when the snapshot, or each named disk of it, is absent."""
     try:
         snapshot = select.snapshot(vm, request.snapshot)

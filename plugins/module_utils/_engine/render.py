@@ -100,6 +100,8 @@ def info(vm: Vm) -> dict[str, Any]:
                 "bootable": disk.bootable,
                 "size": disk.size,
                 "fixed": disk.fixed,
+                "plugged": disk.plugged,
+                "read_only": disk.read_only,
                 "image": vm.leaf.get(disk.id),
             }
             for disk in vm.disks
@@ -163,7 +165,7 @@ def matrix(vm: Vm, shows: Composition | None = None) -> str:
     """
     shows = shows or (vm.preview.shows if vm.preview else Composition())
     known = {disk.id for disk in vm.disks if not disk.removable} | set(shows.disks) | {disk for s in vm.snapshots for disk in s.images}
-    disks = sorted(known, key=lambda disk: (len(vm.disk(disk).target), vm.disk(disk).target, disk))
+    disks = sorted(known, key=lambda disk: (len(vm.disk(disk).target), vm.disk(disk).target, vm.disk(disk).name, disk))
     head = ["snapshot", "config", "memory"] + [vm.label(disk) for disk in disks]
 
     def cell(held: bool, taken: bool) -> str:

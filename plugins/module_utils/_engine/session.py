@@ -42,14 +42,15 @@ def state(vm: Vm, wanted: Composition | None) -> str:
     """The row of the table; without ``wanted``, whatever is open counts as shown."""
     if vm.preview is None:
         return "committed" if wanted is not None and _is_done(vm, wanted) else "closed"
-    return "shown" if wanted is None or vm.preview.shows == wanted else "other"
+    shows = replace(vm.preview.shows, memory=wanted.memory) if wanted and vm.preview.memory_spent else vm.preview.shows
+    return "shown" if wanted is None or shows == wanted else "other"
 
 
 def _is_done(vm: Vm, wanted: Composition) -> bool:
     """Nothing is wanted that is not there, or it is what was committed last. A disk that the commit took off is not known by now, so it is not asked for."""
     if wanted == Composition():
         return True
-    attached = {disk.id for disk in vm.disks}
+    attached = {disk.id for disk in vm.disks if disk.plugged}
     done = vm.committed
     return done is not None and not attached.intersection(done.excluded) and replace(done, disks=done.sources) == wanted
 

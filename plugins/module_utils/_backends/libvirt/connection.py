@@ -12,9 +12,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from xml.etree import ElementTree
 
-from ..._engine.changes import Change
+from ..._engine.changes import Change, Decision
 from ..._engine.errors import BackendFailed, NotFound, VmError
-from ..._engine.model import Capabilities, Problem, Step, Vm
+from ..._engine.model import Problem, Step, Vm
 from . import xml
 from .desk import Desk
 from .disks import disks
@@ -96,8 +96,6 @@ def _holds(domain: libvirt.virDomain, path: str) -> bool:
 class LibvirtVm:
     """One domain."""
 
-    can = Capabilities()
-
     def __init__(self, conn: libvirt.virConnect, domain: libvirt.virDomain, clock: Clock, users: bool) -> None:
         self._desk = Desk(conn, domain, Storage(conn), clock)
         self._users = users
@@ -121,12 +119,15 @@ class LibvirtVm:
             stale = Problem("stale_lock", vm.name, "a controller died while it worked on the VM, and its lock is left", "run its task again, it clears up")
             return replace(vm, problems=(*vm.problems, stale))
 
+    def look(self, vm: Vm, decision: Decision) -> Vm:
+        return vm
+
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self) -> Iterator[bool]:
         with ExitStack() as stack:
             stack.enter_context(held(self._desk.conn, self._desk.domain.UUIDString(), self._desk.name, int(self._desk.clock.timeout)))
             stack.enter_context(self._desk.storage.opened(self._folders))
-            yield
+            yield True
 
     def images(self, vm: Vm, change: Change) -> Mapping[str, str]:
         from .plan import made_images  # as in apply.py: a task that only reads does not need it
