@@ -12,11 +12,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ._backends.registry import connect
 from ._engine import render
+from ._engine.changes import Create, Decision
 from ._engine.converge import Decide, Outcome, converge
 from ._engine.errors import VmError
 from ._engine.model import Vm
 from ._engine.port import Backend, Hypervisor
 from ._options import Options
+from ._report import report
 
 Params = Mapping[str, Any]
 Result = dict[str, Any]
@@ -35,28 +37,32 @@ def run(options: Options, request: Callable[[Params], Decide]) -> None:
 
     def work(module: AnsibleModule) -> Work:
         decide = request(module.params)
-        return lambda backend: _result(converge(backend, decide, module.check_mode), module.params)
+        return lambda backend: _result(converge(backend, decide, module.check_mode, module.params["expect_fingerprint"] or ""), module.params)
 
     _serve(options, work, lambda module, hypervisor: module.params["vm"])
 
 
-def show(options: Options) -> None:
-    """The module that only reads."""
+def show(options: Options, more: Callable[[Vm, Params], Result]) -> None:
+    """The module that only reads. ``more`` is what the options want to know besides."""
 
     def names(module: AnsibleModule, hypervisor: Hypervisor) -> Sequence[str]:
         return module.params["vm"] or hypervisor.owner_of(module.params["disk"])
 
-    _serve(options, lambda module: lambda backend: {"changed": False, "vm": render.info(backend.read())}, names)
+    def look(backend: Backend, params: Params) -> Result:
+        vm = backend.read()
+        return {"changed": False, "vm": {**render.info(vm), "report": report(vm), **more(vm, params)}}
+
+    _serve(options, lambda module: lambda backend: look(backend, module.params), names, patient=False)
 
 
-def _serve(options: Options, work: Callable[[AnsibleModule], Work], names: Callable[[AnsibleModule, Hypervisor], Sequence[str]]) -> None:
+def _serve(options: Options, work: Callable[[AnsibleModule], Work], names: Callable[[AnsibleModule, Hypervisor], Sequence[str]], patient: bool = True) -> None:
     module = Module(argument_spec=dict(options.spec), supports_check_mode=True, **options.rules)  # type: ignore[no-untyped-call]
     try:
-        result = _all(module, work(module), names)
+        result = _all(module, work(module), names, patient)
     except VmError as error:
         result = _failure(error)
-    except Exception as error:  # nothing unforeseen may reach the user as a bare traceback
-        result = {"failed": True, "msg": f"unforeseen: {error}", "reason": "bug", "hint": "please report it", "exception": traceback.format_exc()}
+    except Exception as error:
+        result = _bug(error)
     for warning in result.pop("warnings", ()):
         module.warn(warning)
     if result.pop("failed", False):
@@ -64,20 +70,36 @@ def _serve(options: Options, work: Callable[[AnsibleModule], Work], names: Calla
     module.exit_json(**result)
 
 
-def _all(module: AnsibleModule, work: Work, names: Callable[[AnsibleModule, Hypervisor], Sequence[str]]) -> Result:
-    hypervisor = connect(module.params, users=module.params.get("on_conflict", "replace") == "replace")  # merging, deleting and info need it
+def _all(module: AnsibleModule, work: Work, names: Callable[[AnsibleModule, Hypervisor], Sequence[str]], patient: bool) -> Result:
+    users = module.params.get("on_conflict", "replace") == "replace"  # merging, deleting and info need it
+    hypervisor = connect(module.params, users, patient)
     try:
         wanted = names(module, hypervisor)
-        stop = module.params.get("on_vm_error") == "stop"
-        results: list[Result] = []
-        for name, found in zip(wanted, hypervisor.find(wanted)):
-            if stop and any(result.get("failed") for result in results):
-                results.append({"changed": False, "name": name, "skipped": True, "reason": "not_attempted"})
-            else:
-                results.append(_one(name, found, work))
+        pairs = list(zip(wanted, hypervisor.find(wanted)))
+        results = _one_by_one(pairs, work) if module.params.get("on_vm_error") == "stop" else _side_by_side(pairs, work, hypervisor.workers)
     finally:
         hypervisor.close()
     return _summary(results)
+
+
+def _one_by_one(pairs: Sequence[tuple[str, Backend | VmError]], work: Work) -> list[Result]:
+    """The first failure is the last VM that anything is done to."""
+    results: list[Result] = []
+    for name, found in pairs:
+        if any(result.get("failed") for result in results):
+            results.append({"changed": False, "name": name, "skipped": True, "reason": "not_attempted"})
+        else:
+            results.append(_one(name, found, work))
+    return results
+
+
+def _side_by_side(pairs: Sequence[tuple[str, Backend | VmError]], work: Work, workers: int) -> list[Result]:
+    if min(workers, len(pairs)) <= 1:
+        return [_one(name, found, work) for name, found in pairs]
+    from concurrent.futures import ThreadPoolExecutor  # a task for one VM does without
+
+    with ThreadPoolExecutor(min(workers, len(pairs))) as pool:
+        return list(pool.map(lambda pair: _one(pair[0], pair[1], work), pairs))
 
 
 def _one(name: str, found: Backend | VmError, work: Work) -> Result:
@@ -88,6 +110,13 @@ def _one(name: str, found: Backend | VmError, work: Work) -> Result:
         return {"name": name, **work(found)}
     except VmError as error:
         return {"name": name, **_failure(error)}
+    except Exception as error:
+        return {"name": name, "changed": False, **_bug(error)}
+
+
+def _bug(error: Exception) -> Result:
+    """Nothing unforeseen may reach the user as a bare traceback."""
+    return {"failed": True, "msg": f"unforeseen: {error}", "reason": "bug", "hint": "please report it", "exception": traceback.format_exc()}
 
 
 def _result(outcome: Outcome, params: Params) -> Result:
@@ -98,7 +127,7 @@ def _result(outcome: Outcome, params: Params) -> Result:
         "plan": [step.as_dict() for step in outcome.steps],
         "diff": {"before_header": vm.name, "after_header": vm.name, "before": render.view(outcome.before), "after": render.view(vm)},
         "loss": render.loss_view(decision.loss),
-        "warnings": list(decision.warnings) + _frozen(vm, params),
+        "warnings": list(decision.warnings) + _frozen(vm, decision),
         "skipped_disks": [{"disk": disk, "why": why} for disk, why in decision.skipped],
         "left_behind": list(decision.loss.left_behind),
     }
@@ -110,9 +139,10 @@ def _result(outcome: Outcome, params: Params) -> Result:
     return result
 
 
-def _frozen(vm: Vm, params: Params) -> list[str]:
+def _frozen(vm: Vm, decision: Decision) -> list[str]:
     """Whether the guest was frozen is only known afterwards: the agent may fail when it is asked."""
-    made = [s for s in vm.snapshots if params.get("quiesce") == "preferred" and s.name == params["snapshot"]]
+    wanted = {change.name for change in decision.changes if isinstance(change, Create) and change.quiesce == "preferred"}
+    made = [snapshot for snapshot in vm.snapshots if snapshot.name in wanted]
     return ["the guest agent failed to freeze the guest; the snapshot is like after a power loss"] if made and made[0].quiesced is False and vm.agent else []
 
 

@@ -58,6 +58,9 @@ WAIT = Options(
         "poll_interval": {"type": "int", "default": 3},
     }
 )
+FINGERPRINT = Options({"expect_fingerprint": {"type": "str"}})
+"""The state that a request was made for."""
+
 RUNNING = Options({"if_running": {"type": "str", "choices": ["fail", "shutdown", "poweroff"], "default": "fail"}})
 REMOVAL = Options({"allow_disk_removal": {"type": "bool", "default": False}})
 COMPOSITION = Options(
@@ -77,6 +80,8 @@ COMPOSITION = Options(
         "allow_partial_memory": {"type": "bool", "default": False},
     }
 )
+PROFILE = Options({"profiles": {"type": "dict", "default": {}}})
+"""The user's own profiles, beside those that are shipped."""
 PREVIEWING = Options({"if_previewing": {"type": "str", "choices": ["fail", "undo"], "default": "fail"}})
 GUARD = Options(
     {

@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - diskwise.vm._vm
   - diskwise.vm._backend
   - diskwise.vm._wait
+  - diskwise.vm._fingerprint
   - diskwise.vm._guard
   - diskwise.vm._running
   - diskwise.vm._removal
@@ -358,7 +359,7 @@ from ansible_collections.diskwise.vm.plugins.module_utils._engine import preview
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.compose import guard
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import Decide
 from ansible_collections.diskwise.vm.plugins.module_utils._module import Params, run
-from ansible_collections.diskwise.vm.plugins.module_utils._options import BACKEND, GUARD, REMOVAL, RUNNING, VM, WAIT
+from ansible_collections.diskwise.vm.plugins.module_utils._options import BACKEND, FINGERPRINT, GUARD, REMOVAL, RUNNING, VM, WAIT
 
 
 def request(params: Params) -> Decide:
@@ -367,7 +368,7 @@ def request(params: Params) -> Decide:
 
 
 def main() -> None:
-    run(BACKEND + VM + WAIT + GUARD + RUNNING + REMOVAL, request)
+    run(BACKEND + VM + WAIT + FINGERPRINT + GUARD + RUNNING + REMOVAL, request)
 
 
 if __name__ == "__main__":

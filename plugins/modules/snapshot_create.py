@@ -22,6 +22,8 @@ extends_documentation_fragment:
   - diskwise.vm._vm
   - diskwise.vm._backend
   - diskwise.vm._wait
+  - diskwise.vm._fingerprint
+  - diskwise.vm._profile
 options:
   snapshot:
     description:
@@ -34,9 +36,17 @@ options:
     description: A description of the snapshot, in one line. Control characters are refused.
     type: str
     default: ""
+  profile:
+    description:
+      - A name for what the snapshot takes, one of O(profiles) or of those that are always there.
+      - V(config) takes the configuration alone, V(config_os) the disk that the VM boots from, V(data) all other disks, V(full) every disk, and
+        V(full_memory) every disk and the memory.
+      - O(disks), O(memory) and O(quiesce) replace what the profile says. O(exclude) leaves out still more.
+      - M(diskwise.vm.snapshot_info) shows what each profile takes of a VM.
+    type: str
   disks:
     description:
-      - The disks that take part. Without it these are all that can, and an empty list takes the configuration alone.
+      - The disks that take part. Without it these are all that can, or those of O(profile), and an empty list takes the configuration alone.
       - A string is the id, the name or the target (V(vda)) of a disk.
       - A dictionary of C(id), C(name), C(target), C(serial), C(storage), C(bootable) or C(all) selects every disk that matches all of its keys.
         C(name) and C(storage) may hold wildcards.
@@ -44,23 +54,25 @@ options:
     type: list
     elements: raw
   exclude:
-    description: The disks that do not take part, selected as in O(disks). What is excluded may be in any state.
+    description:
+      - The disks that do not take part, selected as in O(disks), besides those that O(profile) excludes. What is excluded may be in any state.
     type: list
     elements: raw
     default: []
   memory:
-    description: Whether to save the memory too. The VM must run, and goes on running.
+    description:
+      - Whether to save the memory too. The VM must run, and goes on running.
+      - Without it, O(profile) decides, and without that the memory is not saved.
     type: bool
-    default: false
   quiesce:
     description:
       - Whether the guest writes out and freezes its file systems for a moment, so that what is on the disks is complete. This needs the QEMU guest agent.
       - V(preferred) does so when the agent answers, and says in RV(warnings) when the guest was not frozen.
       - V(required) fails when the guest cannot be frozen. It cannot be combined with O(memory).
       - Nothing needs to be frozen while the VM is down, or when its memory is saved.
+      - Without it, O(profile) decides, and without that it is V(preferred).
     type: str
     choices: [required, preferred, never]
-    default: preferred
   on_conflict:
     description:
       - What to do when there is a snapshot of that name with other disks, or that differs in memory.
@@ -94,6 +106,26 @@ EXAMPLES = r"""
     snapshot: before-upgrade
     disks:
       - bootable: true
+
+- name: Keep the configuration and the OS disk, by the name that stands for them
+  diskwise.vm.snapshot_create:
+    vm: app01
+    snapshot: single-click
+    profile: config_os
+
+- name: Take what your own profile says, and leave out the logs as well
+  diskwise.vm.snapshot_create:
+    vm: app02
+    snapshot: before-import
+    profile: database
+    profiles:
+      database:
+        disks:
+          - name: data*
+          - logs
+        quiesce: preferred
+    exclude:
+      - logs
 
 - name: Take all disks but the logs of two VMs
   diskwise.vm.snapshot_create:
@@ -389,10 +421,10 @@ state_after:
   type: dict
 """
 
-from ansible_collections.diskwise.vm.plugins.module_utils._engine import create
+from ansible_collections.diskwise.vm.plugins.module_utils._engine import create, profiles
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import Decide
 from ansible_collections.diskwise.vm.plugins.module_utils._module import Params, run
-from ansible_collections.diskwise.vm.plugins.module_utils._options import BACKEND, VM, WAIT, Options
+from ansible_collections.diskwise.vm.plugins.module_utils._options import BACKEND, FINGERPRINT, PROFILE, VM, WAIT, Options
 
 OPTIONS = Options(
     {
@@ -400,23 +432,24 @@ OPTIONS = Options(
         "description": {"type": "str", "default": ""},
         "disks": {"type": "list", "elements": "raw"},
         "exclude": {"type": "list", "elements": "raw", "default": []},
-        "memory": {"type": "bool", "default": False},
-        "quiesce": {"type": "str", "choices": ["required", "preferred", "never"], "default": "preferred"},
+        "profile": {"type": "str"},
+        "memory": {"type": "bool"},
+        "quiesce": {"type": "str", "choices": ["required", "preferred", "never"]},
         "on_conflict": {"type": "str", "choices": ["fail", "keep", "replace"], "default": "fail"},
         "on_disk_error": {"type": "str", "choices": ["fail", "exclude"], "default": "fail"},
         "allow_partial_memory": {"type": "bool", "default": False},
     }
 )
-FIELDS = ("description", "disks", "exclude", "memory", "quiesce", "on_conflict", "on_disk_error", "allow_partial_memory")
+FIELDS = ("description", "on_conflict", "on_disk_error", "allow_partial_memory")
 
 
 def request(params: Params) -> Decide:
-    wanted = create.Request(params["snapshot"], **{field: params[field] for field in FIELDS})
-    return lambda vm: create.decide(vm, wanted)
+    given = {field: params[field] for field in FIELDS}
+    return lambda vm: create.decide(vm, create.Request(params["snapshot"], **given, **profiles.chosen(params)))
 
 
 def main() -> None:
-    run(BACKEND + VM + WAIT + OPTIONS, request)
+    run(BACKEND + VM + WAIT + FINGERPRINT + PROFILE + OPTIONS, request)
 
 
 if __name__ == "__main__":

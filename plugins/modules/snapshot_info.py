@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - diskwise.vm._vm
   - diskwise.vm._backend
   - diskwise.vm._wait
+  - diskwise.vm._profile
 options:
   vm:
     description:
@@ -58,6 +59,21 @@ EXAMPLES = r"""
     that:
       - found.vm.health | selectattr('blocks') | length == 0
       - found.vm.preview is none
+
+- name: See what a profile of your own would take, and what those that are always there
+  diskwise.vm.snapshot_info:
+    vm: app01
+    profiles:
+      database:
+        disks:
+          - data
+          - logs
+        quiesce: required
+  register: known
+
+- name: Say which disks each takes, and which not, and why
+  ansible.builtin.debug:
+    var: known.vm.profiles
 
 - name: Look at several VMs
   diskwise.vm.snapshot_info:
@@ -267,10 +283,23 @@ vm:
       returned: always
       type: list
       elements: str
+    profiles:
+      description:
+        - What each profile would take of the VM, by the name of the profile, with the keys C(takes) and C(leaves) (lists of C(disk), C(id) and C(why)), C(memory),
+          C(quiesce), and C(refused).
+        - C(refused) is null, or says with C(reason), C(msg) and C(hint) why a snapshot by this profile could not be taken now.
+      returned: always
+      type: dict
     fingerprint:
       description: A short text that changes when disks, snapshots, chains or the preview change, and not with sizes or power.
       returned: always
       type: str
+    report:
+      description:
+        - All this once more with the ids of everything, in a compact form of its own, for the filters P(diskwise.vm.snapshot_composer#filter)
+          and P(diskwise.vm.snapshot_matrix#filter). Its key C(schema) says which form that is. Other uses are at their own risk.
+      returned: always
+      type: dict
 diff:
   description: Always empty, because nothing is ever changed.
   returned: success, for several VMs
@@ -311,8 +340,10 @@ state_after:
   type: dict
 """
 
-from ansible_collections.diskwise.vm.plugins.module_utils._module import show
-from ansible_collections.diskwise.vm.plugins.module_utils._options import BACKEND, VM, WAIT, Options
+from ansible_collections.diskwise.vm.plugins.module_utils._engine import profiles
+from ansible_collections.diskwise.vm.plugins.module_utils._engine.model import Vm
+from ansible_collections.diskwise.vm.plugins.module_utils._module import Params, Result, show
+from ansible_collections.diskwise.vm.plugins.module_utils._options import BACKEND, PROFILE, VM, WAIT, Options
 
 OPTIONS = Options(
     {"vm": {"type": "list", "elements": "str"}, "disk": {"type": "str"}},
@@ -320,8 +351,12 @@ OPTIONS = Options(
 )
 
 
+def more(vm: Vm, params: Params) -> Result:
+    return {"profiles": profiles.overview(vm, params["profiles"])}
+
+
 def main() -> None:
-    show(BACKEND + VM + WAIT + OPTIONS)
+    show(BACKEND + VM + WAIT + PROFILE + OPTIONS, more)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ extends_documentation_fragment:
   - diskwise.vm._vm
   - diskwise.vm._backend
   - diskwise.vm._wait
+  - diskwise.vm._fingerprint
   - diskwise.vm._composition
   - diskwise.vm._running
   - diskwise.vm._previewing
@@ -379,16 +380,16 @@ from ansible_collections.diskwise.vm.plugins.module_utils._engine import preview
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.compose import wish
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import Decide
 from ansible_collections.diskwise.vm.plugins.module_utils._module import Params, run
-from ansible_collections.diskwise.vm.plugins.module_utils._options import BACKEND, COMPOSITION, PREVIEWING, REMOVAL, RUNNING, VM, WAIT
+from ansible_collections.diskwise.vm.plugins.module_utils._options import BACKEND, COMPOSITION, FINGERPRINT, PREVIEWING, REMOVAL, RUNNING, VM, WAIT
 
 
 def request(params: Params) -> Decide:
-    wanted = preview.PreviewRequest(wish(params), params["if_running"], params["if_previewing"])
+    wanted = preview.PreviewRequest(wish(params), params["if_running"], params["if_previewing"], params["allow_disk_removal"])
     return lambda vm: preview.decide_preview(vm, wanted)
 
 
 def main() -> None:
-    run(BACKEND + VM + WAIT + COMPOSITION + RUNNING + PREVIEWING + REMOVAL, request)
+    run(BACKEND + VM + WAIT + FINGERPRINT + COMPOSITION + RUNNING + PREVIEWING + REMOVAL, request)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - diskwise.vm._vm
   - diskwise.vm._backend
   - diskwise.vm._wait
+  - diskwise.vm._fingerprint
 options:
   snapshot:
     description:
@@ -328,7 +329,7 @@ state_after:
 from ansible_collections.diskwise.vm.plugins.module_utils._engine import remove
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import Decide
 from ansible_collections.diskwise.vm.plugins.module_utils._module import Params, run
-from ansible_collections.diskwise.vm.plugins.module_utils._options import BACKEND, VM, WAIT, Options
+from ansible_collections.diskwise.vm.plugins.module_utils._options import BACKEND, FINGERPRINT, VM, WAIT, Options
 
 OPTIONS = Options(
     {
@@ -344,7 +345,7 @@ def request(params: Params) -> Decide:
 
 
 def main() -> None:
-    run(BACKEND + VM + WAIT + OPTIONS, request)
+    run(BACKEND + VM + WAIT + FINGERPRINT + OPTIONS, request)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - diskwise.vm._vm
   - diskwise.vm._backend
   - diskwise.vm._wait
+  - diskwise.vm._fingerprint
   - diskwise.vm._composition
   - diskwise.vm._running
   - diskwise.vm._previewing
@@ -364,7 +365,7 @@ from ansible_collections.diskwise.vm.plugins.module_utils._engine import preview
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.compose import wish
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import Decide
 from ansible_collections.diskwise.vm.plugins.module_utils._module import Params, run
-from ansible_collections.diskwise.vm.plugins.module_utils._options import BACKEND, COMPOSITION, PREVIEWING, REMOVAL, RUNNING, VM, WAIT, Options
+from ansible_collections.diskwise.vm.plugins.module_utils._options import BACKEND, COMPOSITION, FINGERPRINT, PREVIEWING, REMOVAL, RUNNING, VM, WAIT, Options
 
 OPTIONS = Options({"request_id": {"type": "str", "default": ""}})
 
@@ -375,7 +376,7 @@ def request(params: Params) -> Decide:
 
 
 def main() -> None:
-    run(BACKEND + VM + WAIT + COMPOSITION + RUNNING + PREVIEWING + REMOVAL + OPTIONS, request)
+    run(BACKEND + VM + WAIT + FINGERPRINT + COMPOSITION + RUNNING + PREVIEWING + REMOVAL + OPTIONS, request)
 
 
 if __name__ == "__main__":

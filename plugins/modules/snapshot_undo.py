@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - diskwise.vm._vm
   - diskwise.vm._backend
   - diskwise.vm._wait
+  - diskwise.vm._fingerprint
   - diskwise.vm._guard
   - diskwise.vm._running
 seealso:
@@ -340,7 +341,7 @@ from ansible_collections.diskwise.vm.plugins.module_utils._engine import preview
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.compose import guard
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import Decide
 from ansible_collections.diskwise.vm.plugins.module_utils._module import Params, run
-from ansible_collections.diskwise.vm.plugins.module_utils._options import BACKEND, GUARD, RUNNING, VM, WAIT
+from ansible_collections.diskwise.vm.plugins.module_utils._options import BACKEND, FINGERPRINT, GUARD, RUNNING, VM, WAIT
 
 
 def request(params: Params) -> Decide:
@@ -349,7 +350,7 @@ def request(params: Params) -> Decide:
 
 
 def main() -> None:
-    run(BACKEND + VM + WAIT + GUARD + RUNNING, request)
+    run(BACKEND + VM + WAIT + FINGERPRINT + GUARD + RUNNING, request)
 
 
 if __name__ == "__main__":

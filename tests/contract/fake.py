@@ -104,6 +104,8 @@ class Store:
 class FakeHypervisor:
     """Finds VMs. Every controller has its own; what they share is the stores."""
 
+    workers = 1
+
     def __init__(self, stores: Sequence[Store]) -> None:
         self.stores = list(stores)
 

@@ -34,8 +34,8 @@ from tests.unit.notation import known
 CASES = Path(__file__).parent / "cases"
 ENGINE = Path(__file__).parents[2] / "plugins" / "module_utils" / "_engine"
 VERBS = ("create", "preview", "commit", "undo", "restore", "remove")
-ELSEWHERE = {"changed_meanwhile": "test_converge.py", "not_as_planned": "test_converge.py"}
-"""Reasons that need a hypervisor which does something unexpected, and the file that has their tests."""
+ELSEWHERE = {"changed_meanwhile": "test_converge.py", "fingerprint_differs": "test_converge.py", "not_as_planned": "test_converge.py"}
+"""Reasons that more than one look at a VM is needed for, and the file that has their tests."""
 
 NEVER_OTHER = ("create", "remove")
 """Verbs that mean no composition: to them an open preview is an open preview."""

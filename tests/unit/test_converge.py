@@ -13,6 +13,7 @@ from ansible_collections.diskwise.vm.plugins.module_utils._engine.compose import
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import Decide, converge
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.errors import BackendFailed, Busy, Interrupted, Refused, VmError
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.model import Disk, Vm
+from ansible_collections.diskwise.vm.plugins.module_utils._engine.render import fingerprint
 from tests.contract.fake import Damage, FakeBackend, FakeHypervisor, new_store
 
 
@@ -259,3 +260,23 @@ def test_undo_after_undo_has_nothing_to_do(backend: FakeBackend) -> None:
     converge(backend, previewing("s1"), check=False)
     assert converge(backend, undoing(), check=False).changed
     assert not converge(backend, undoing(), check=False).changed
+
+
+def test_a_request_for_another_state_is_refused_and_the_state_shown(backend: FakeBackend) -> None:
+    known = fingerprint(backend.read())
+    assert converge(backend, previewing("s1"), check=True, fingerprint=known).changed
+    converge(backend, creating("s2"), check=False)
+    before = deepcopy(backend.store)
+    for check in (True, False):
+        with pytest.raises(Refused) as raised:
+            converge(backend, previewing("s1"), check=check, fingerprint=known)
+        assert raised.value.reason == "fingerprint_differs"
+        assert known in raised.value.message
+        assert [snapshot["name"] for snapshot in (raised.value.state_after or {})["snapshots"]] == ["s1", "s2"]
+    assert backend.store == before
+
+
+def test_a_request_that_was_carried_out_stays_unchanged_whatever_the_fingerprint(backend: FakeBackend) -> None:
+    known = fingerprint(backend.read())
+    assert converge(backend, previewing("s1"), check=False, fingerprint=known).changed
+    assert not converge(backend, previewing("s1"), check=False, fingerprint=known).changed

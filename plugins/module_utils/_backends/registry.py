@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -11,19 +12,27 @@ from typing import Any
 from .._engine.errors import Refused
 from .._engine.port import Hypervisor
 
+ENGINE = ("OVIRT_URL", "OVIRT_HOSTNAME", "OVIRT_INI_PATH")
+LIBVIRT_URI = "LIBVIRT_DEFAULT_URI"
+"""Environment variables that say by themselves where to connect to."""
 
-def connect(params: Mapping[str, Any], users: bool) -> Hypervisor:
+
+def connect(params: Mapping[str, Any], users: bool, patient: bool = True) -> Hypervisor:
     """Open the connection that the options ask for.
 
-    ``users``: it must be known who else uses the VMs' images. Raises Refused for options that decide nothing, BackendFailed when it
-    cannot be opened.
+    ``users``: it must be known who else uses the VMs' images. ``patient``: wait for what the hypervisor is at, instead of showing it.
+    Raises Refused for options that decide nothing, BackendFailed when it cannot be opened.
     """
     if _chosen(params) == "ovirt":
-        raise Refused("there is no oVirt backend yet", "no_ovirt_backend", "use uri with a libvirt host; the oVirt backend comes in a later release")
+        from .ovirt.connection import Ovirt
+        from .ovirt.login import login
+
+        names_storage = not patient or "storage" in json.dumps([params.get("disks"), params.get("exclude")])
+        request_id = params.get("request_id") or ""
+        return Ovirt(login(params.get("auth")), params["timeout"], params["poll_interval"], patient, request_id, names_storage)
     from .libvirt.connection import Libvirt
 
-    uri = params.get("uri") or os.environ.get("LIBVIRT_DEFAULT_URI") or "qemu:///system"
-    return Libvirt(uri, params["timeout"], params["poll_interval"], users)
+    return Libvirt(params.get("uri") or os.environ.get(LIBVIRT_URI) or "qemu:///system", params["timeout"], params["poll_interval"], users)
 
 
 def _chosen(params: Mapping[str, Any]) -> str:
@@ -34,4 +43,11 @@ def _chosen(params: Mapping[str, Any]) -> str:
         raise Refused("backend is ovirt, but uri is for libvirt", "backend_unclear", "give auth, or leave uri out")
     if backend != "auto":
         return str(backend)
-    return "ovirt" if auth else "libvirt"
+    if auth or uri:
+        return "ovirt" if auth else "libvirt"
+    engine = [name for name in ENGINE if os.environ.get(name)]
+    if engine and os.environ.get(LIBVIRT_URI):
+        raise Refused(
+            f"the environment names an oVirt engine ({engine[0]}) and a libvirt host ({LIBVIRT_URI})", "backend_unclear", "set backend, or give auth or uri"
+        )
+    return "ovirt" if engine else "libvirt"

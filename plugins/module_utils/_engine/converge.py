@@ -13,6 +13,7 @@ from .errors import BackendFailed, Busy, Interrupted, Refused, VmError
 from .model import Step, Vm
 from .port import Backend
 from .render import differences, view
+from .render import fingerprint as fingerprint_of
 
 Decide = Callable[[Vm], Decision]
 
@@ -31,10 +32,11 @@ class Outcome:
         return bool(self.steps)
 
 
-def converge(backend: Backend, decide: Decide, check: bool) -> Outcome:
+def converge(backend: Backend, decide: Decide, check: bool, fingerprint: str = "") -> Outcome:
     """Bring the VM to where the decision leads. Check mode stops before the first effect and foresees the rest.
 
-    Raises VmError; once effects began it carries what was done, what is left, and the state that was found.
+    With a ``fingerprint``, only from the state that it is of. Raises VmError; once effects began it carries what was done, what is left,
+    and the state that was found.
     """
     before, decision = _decide(backend, backend.read(), decide)
     if not decision.changes:
@@ -42,12 +44,25 @@ def converge(backend: Backend, decide: Decide, check: bool) -> Outcome:
             with suppress(Busy), backend.hold():
                 pass  # to take the lock over and to give it back clears up what the dead one left
         return Outcome(before, before, (), decision)
+    _demand(before, fingerprint)
     if check:
         return _foresee(backend, before, decision)
     with backend.hold() as waited:
         if waited:  # what was decided without the lock may be out of date
             before, decision = _decide(backend, backend.read(), decide)
+            _demand(before, fingerprint)
         return _carry_out(backend, before, decision, decide)
+
+
+def _demand(vm: Vm, fingerprint: str) -> None:
+    if fingerprint and fingerprint != fingerprint_of(vm):
+        error = Refused(
+            f"VM {vm.name} has changed since this was decided: its fingerprint is {fingerprint_of(vm)}, not {fingerprint}",
+            "fingerprint_differs",
+            "look at the VM again and decide anew; state_after shows how it is now",
+        )
+        error.state_after = view(vm)
+        raise error
 
 
 def _decide(backend: Backend, vm: Vm, decide: Decide) -> tuple[Vm, Decision]:
@@ -55,6 +70,7 @@ def _decide(backend: Backend, vm: Vm, decide: Decide) -> tuple[Vm, Decision]:
     if not vm.complete:
         vm = backend.look(vm, decision)
         decision = decide(vm)
+        decision = replace(decision, warnings=decision.warnings + vm.notes)
     # An undo is never blocked: it brings back a state that was there before.
     wanted = [change for change in decision.changes if not isinstance(change, Stop) and change != Leave(False)]
     blocking = [problem for problem in vm.problems if problem.blocks]

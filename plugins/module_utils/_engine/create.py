@@ -41,10 +41,8 @@ def decide(vm: Vm, request: Request) -> Decision:
             _check_plain(what, text)
     check_name(request.name)
     if 0 < vm.can.longest_text < len(request.name) + len(request.description):
-        raise Refused(
-            f"VM {vm.name}: name and description have more than {vm.can.longest_text} characters", "bad_name", "shorten the description"
-        )
-    chosen, skipped = _chosen(vm, request)
+        raise Refused(f"VM {vm.name}: name and description have more than {vm.can.longest_text} characters", "bad_name", "shorten the description")
+    chosen, skipped = choose(vm, request)
     existing = select.named(vm, request.name)
     replaced = Decision()
     if existing:
@@ -101,7 +99,7 @@ def check_name(name: str) -> None:
         raise Refused(f"the name takes {len(name.encode())} bytes, {LONGEST_NAME} are allowed", "bad_name", "choose a shorter name")
 
 
-def _chosen(vm: Vm, request: Request) -> tuple[tuple[Disk, ...], tuple[tuple[str, str], ...]]:
+def choose(vm: Vm, request: Request) -> tuple[tuple[Disk, ...], tuple[tuple[str, str], ...]]:
     """The disks that take part, and those that do not, with the reason. What is excluded is never validated."""
     out = {disk.id for disk in select.several(vm.disks, request.exclude, vm.name, none_is_fine=True).disks}
     picked = select.Picked(vm.disks, frozenset()) if request.disks is None else select.several(vm.disks, request.disks, vm.name)

@@ -90,7 +90,9 @@ def _of_excluded(vm: Vm, shows: Composition) -> list[str]:
         return []
     if destroyed(vm, shows):
         return [f"disk {disks} is deleted, with all that snapshots hold of it"]
-    return [f"disk {disks} is unplugged; it stays with the VM, with its images and snapshots" if vm.can.unplugs else f"disk {disks} is detached; its files stay"]
+    return [
+        f"disk {disks} is unplugged; it stays with the VM, with its images and snapshots" if vm.can.unplugs else f"disk {disks} is detached; its files stay"
+    ]
 
 
 def of_undo(vm: Vm) -> Loss:

@@ -42,6 +42,8 @@ class Disk:
     removable: bool = False
     plugged: bool = True
     read_only: bool = False
+    interface: str = ""
+    pass_discard: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,9 +169,9 @@ class Vm:
     ``power`` is down, up, paused, or suspended (memory saved to disk). ``agent`` is None when the VM is not running.
     ``unfinished`` names work of an interrupted run; everything else already shows the state that settling it leads to.
     ``committed`` is the composition of the last commit as long as nothing has been written or changed since.
-    ``requests`` are the request ids that were carried out, with their compositions.
+    ``requests`` are the request ids that were carried out, with their compositions where these are known.
     ``complete`` is False as long as only a closer look, for which it must be known what is wanted, can tell ``committed``, ``requests`` and
-    some problems.
+    some problems. ``notes`` are what that look has to say, as warnings.
     """
 
     id: str
@@ -184,10 +186,11 @@ class Vm:
     unfinished: str = ""
     problems: tuple[Problem, ...] = ()
     committed: Composition | None = None
-    requests: Mapping[str, Composition] = field(default_factory=dict)
+    requests: Mapping[str, Composition | None] = field(default_factory=dict)
     checkpoints: tuple[str, ...] = ()
     can: Capabilities = Capabilities()
     complete: bool = True
+    notes: tuple[str, ...] = ()
 
     def disk(self, disk_id: str) -> Disk:
         """The disk of that id, wherever it is known from: the VM now, or the newest snapshot that has it."""

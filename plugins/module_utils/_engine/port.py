@@ -41,6 +41,9 @@ class Backend(Protocol):
 class Hypervisor(Protocol):
     """A connection that finds VMs."""
 
+    workers: int
+    """How many VMs it serves side by side, each in a thread of its own."""
+
     def find(self, names: Sequence[str]) -> Sequence[Backend | VmError]:
         """One answer per name or id, in order: its backend, or why there is none."""
 

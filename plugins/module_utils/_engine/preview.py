@@ -57,9 +57,9 @@ def decide_preview(vm: Vm, request: PreviewRequest) -> Decision:
 
 
 def decide_restore(vm: Vm, request: RestoreRequest) -> Decision:
-    done = vm.requests.get(request.request_id) if request.request_id else None
-    if done is not None:
-        return Decision(warnings=(f"request {request.request_id} was carried out before: {one_line(vm, done)}",), shows=done)
+    if request.request_id and request.request_id in vm.requests:
+        done = vm.requests[request.request_id]
+        return Decision(warnings=(f"request {request.request_id} was carried out before{f': {one_line(vm, done)}' if done else ''}",), shows=done)
     shows, warnings = compose(vm, request.wish)
     action = session.action(vm, "restore", shows, request.if_previewing)
     if action == "keep":

@@ -35,6 +35,8 @@ class Libvirt:
     ``timeout`` and ``interval`` in seconds. ``users``: find out what else uses the VMs' images; only what deletes or merges images needs it.
     """
 
+    workers = 1
+
     def __init__(self, uri: str, timeout: int, interval: int, users: bool = True) -> None:
         demand()
         # Freeing a libvirt object forgets the last error of the thread: a collection between a call and its exception would blank it.

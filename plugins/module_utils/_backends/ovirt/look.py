@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: diskwise.vm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The closer look: what the full read cannot show, asked for only where a decision needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Callable
+
+from ..._engine.changes import Create, Decision, Enter, Leave
+from ..._engine.model import Composition, Disk, Problem, Vm
+from . import jobs, raw, source
+from .desk import Desk
+from .health import damage
+from .problems import stuck
+
+COMMITTING, CREATING = 94, 45
+"""Codes of events that tell that something was begun. A commit that began takes place, whatever becomes of its deletions."""
+
+FAILED_CREATION = {69, 10774}
+
+
+def look(desk: Desk, raw_vm: Any, vm: Vm, decision: Decision, read_with: Callable[[Sequence[str]], Vm]) -> Vm:
+    """``read_with`` reads the VM with these snapshots asked one by one."""
+    shows = decision.shows
+    found = vm
+    sources = sorted({*shows.sources.values(), *([shows.config] if shows.config else [])} & {row.id for row in raw.rows(raw_vm, "regular")}) if shows else []
+    changing = any(isinstance(change, (Enter, Leave)) for change in decision.changes)
+    preview = raw.row(raw_vm, "preview")
+    if sources and changing:
+        found = read_with([*([preview.id] if preview is not None else []), *sources])
+        found = replace(found, requests=vm.requests, problems=vm.problems, unfinished=vm.unfinished, notes=_mixed(found, shows) if shows else ())
+    if decision.keeps and _creation_failed(desk, raw_vm, decision.keeps):
+        found = _without_leftover(desk, found, decision.keeps)
+    if any(isinstance(change, Enter) or (isinstance(change, Create) and change.disks) for change in decision.changes):
+        found = with_damage(found, damage(desk.engine, raw_vm))
+    if shows and vm.preview is None and _was_committed(desk, raw_vm, vm, shows):
+        found = replace(found, committed=shows)
+    return replace(found, complete=True)
+
+
+def health(desk: Desk, raw_vm: Any, vm: Vm) -> Vm:
+    """For those who only want to know: everything that is wrong, and which snapshots are ours."""
+    found = with_damage(vm, damage(desk.engine, raw_vm))
+    if not raw.is_quiet(raw_vm) and not desk.works(raw_vm):
+        found = replace(found, problems=(*found.problems, stuck(raw_vm)))
+    for row in raw.rows(raw_vm, "regular"):
+        if not source.is_own(row) and raw.AUTO_GENERATED.search(row.description or ""):
+            said = Problem("foreign_snapshot", row.description, "the engine made it for a backup or a migration", "leave it alone, it goes when that is done")
+            found = replace(found, problems=(*found.problems, said))
+    return _with_own(desk, found)
+
+
+def _with_own(desk: Desk, vm: Vm) -> Vm:
+    """Ours are those whose creation the engine's events know under our name for it. Events are kept for some weeks."""
+    if not vm.snapshots:
+        return vm
+    made = {str(event.correlation_id)[:21] for event in desk.engine.events(jobs.prefix("c", vm.id) + "-*")}
+    ours = tuple(replace(each, own=jobs.prefix("c", vm.id, each.name)[:21] in made) for each in vm.snapshots)
+    return replace(vm, snapshots=ours)
+
+
+def with_damage(vm: Vm, disks: Sequence[str]) -> Vm:
+    if not disks:
+        return vm
+    said = f"a failed operation left disk {', '.join(disks)} with an image that does not fit"
+    problem = Problem("damaged_images", ", ".join(disks), said, "run a verb that changes something, it repairs this first")
+    return replace(vm, unfinished="; ".join(filter(None, (vm.unfinished, said))), problems=(*vm.problems, problem))
+
+
+def _without_leftover(desk: Desk, vm: Vm, snapshot_id: str) -> Vm:
+    """The VM as the removal of a snapshot leaves it whose creation failed after all: its images may not exist, whatever the engine says."""
+    desk.leftovers = (snapshot_id,)
+    said = f"snapshot {vm.snapshot_name(snapshot_id)}, whose creation failed"
+    kept = tuple(snapshot for snapshot in vm.snapshots if snapshot.id != snapshot_id)
+    return replace(vm, snapshots=kept, unfinished="; ".join(filter(None, (vm.unfinished, said))))
+
+
+def _creation_failed(desk: Desk, raw_vm: Any, snapshot_id: str) -> bool:
+    row = raw.regular(raw_vm, snapshot_id)
+    name = str(row.description).split("\n", 1)[0]
+    events = desk.engine.events(jobs.prefix("c", desk.id, name) + "-*")
+    if not events:
+        return False
+    last = [event for event in events if event.correlation_id == events[0].correlation_id]
+    begun = [event.time for event in last if int(event.code) == CREATING]
+    # Somebody else may have made one of this name later: then it is not the one whose creation failed.
+    return bool(begun) and row.date <= max(begun) and bool(FAILED_CREATION & {int(event.code) for event in last})
+
+
+def was_requested(desk: Desk, request_id: str) -> bool:
+    pattern = f"{jobs.prefix('m', desk.id)}-*-{jobs.digest(request_id)}-*"
+    return any(int(event.code) == COMMITTING for event in desk.engine.events(pattern))
+
+
+def _was_committed(desk: Desk, raw_vm: Any, vm: Vm, shows: Composition) -> bool:
+    """This was committed by us, and the VM has not run since, nor been brought into another state."""
+    if vm.power not in ("down", "suspended") or not _is_on_top(raw_vm, vm, shows):
+        return False
+    kept = replace(shows, disks=shows.sources).as_dict()
+    times = [event.time for event in desk.engine.events(jobs.prefix("m", desk.id, kept) + "-*") if int(event.code) == COMMITTING]
+    return bool(times) and not (raw_vm.stop_time and raw_vm.stop_time > max(times))
+
+
+def _is_on_top(raw_vm: Any, vm: Vm, shows: Composition) -> bool:
+    """Each disk writes to an image that is built right on the one it shall be taken from, and the configuration is the one that was committed last."""
+    active = raw.row(raw_vm, "active")
+    config = raw.regular(raw_vm, shows.config) if shows.config else None
+    if shows.config and (config is None or active is None or active.date != config.date):
+        return False
+    return all(vm.chain(vm.leaf.get(disk))[1:2] == (vm.snapshot(source).images.get(disk),) for disk, source in shows.sources.items())
+
+
+def _mixed(vm: Vm, shows: Composition) -> tuple[str, ...]:
+    """What comes with a disk's image although it belongs to the configuration, and is set right by a commit."""
+    config = {disk.id: disk for disk in (vm.snapshot(shows.config).disks if shows.config else vm.disks)}
+    said = []
+    for disk_id, snapshot in sorted(shows.sources.items()):
+        comes = next((disk for disk in vm.snapshot(snapshot).disks if disk.id == disk_id), None)
+        wanted = config.get(disk_id)
+        if comes and wanted:
+            said += [f"disk {vm.label(disk_id)} is shown {text}, and a commit sets that right" for text in _differences(wanted, comes)]
+    return tuple(said)
+
+
+def _differences(wanted: Disk, comes: Disk) -> list[str]:
+    said = []
+    if wanted.bootable != comes.bootable:
+        said.append("bootable" if comes.bootable else "not bootable")
+    if comes.interface and wanted.interface != comes.interface:
+        said.append(f"on {comes.interface}")
+    if wanted.pass_discard != comes.pass_discard:
+        said.append(f"{'with' if comes.pass_discard else 'without'} pass discard")
+    return said

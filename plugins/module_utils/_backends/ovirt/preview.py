@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: diskwise.vm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Open a preview."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..._engine.errors import BackendFailed, Interrupted
+from ..._engine.model import EXCLUDED, Composition
+from . import raw, source
+from .create import make
+from .desk import Desk
+from .remove import delete_row
+from .sdk import types
+
+
+def mark(desk: Desk, args: Mapping[str, Any]) -> None:
+    make(desk, f"noting what is unplugged of VM {desk.name}", source.text(source.UNPLUGGING, disks=args["disks"]), ())
+
+
+def unmark(desk: Desk, args: Mapping[str, Any]) -> None:
+    for found in source.of_kind(source.own(desk.at_rest()), source.UNPLUGGING):
+        delete_row(desk, found.id)
+
+
+def unplug(desk: Desk, args: Mapping[str, Any]) -> None:
+    set_flags(desk, args["disk"], active=False)
+
+
+def plug(desk: Desk, args: Mapping[str, Any]) -> None:
+    set_flags(desk, args["disk"], active=True)
+
+
+def set_flags(desk: Desk, disk: str, **flags: Any) -> None:
+    """Change how a disk is attached; nothing when it is so already. The engine locks the disk for a moment, so it is waited for."""
+    found = next((each for each in raw.attachments(desk.at_rest()) if each.disk.id == disk), None)
+    if found is None or all(str(getattr(found, name)) == str(value) for name, value in flags.items()):
+        return
+    if "interface" in flags:
+        flags["interface"] = types.DiskInterface(flags["interface"])
+    body = types.DiskAttachment(**flags)
+
+    def done(vm: Any) -> bool:
+        now = next((each for each in raw.attachments(vm) if each.disk.id == disk), None)
+        return now is not None and all(str(getattr(now, name)) == str(value) for name, value in flags.items())
+
+    desk.send(f"changing disk {found.disk.alias} of VM {desk.name}", "a", (disk,), "PUT", f"/diskattachments/{disk}", body, done)
+    desk.at_rest()
+
+
+def make_source(desk: Desk, args: Mapping[str, Any]) -> None:
+    note = {"without": args["without"]} if args["without"] else {}
+    make(desk, f"taking the configuration of VM {desk.name}", source.text(source.SOURCE, **note), args["disks"])
+
+
+def preview(desk: Desk, args: Mapping[str, Any]) -> None:
+    """Every disk is listed, for what is not is deleted by a commit: those to keep with the image that they have right now."""
+    shows = Composition.from_dict(args["shows"])
+    vm = desk.at_rest()
+    if raw.row(vm, "preview") is not None:
+        return  # whether it is this one, what is read afterwards tells
+    origin = shows.config or next((found.id for found in reversed(source.of_kind(source.own(vm), source.SOURCE))), None)
+    disks = [_choice(desk, found.disk, shows) for found in raw.snapshottable(vm) if not (shows.config and shows.disks.get(found.disk.id) == EXCLUDED)]
+    body = types.Action(snapshot=types.Snapshot(id=origin), restore_memory=shows.memory, disks=disks)
+    what = f"opening a preview of VM {desk.name}"
+    hint = "see the engine's events; run again, and what it left is repaired first"
+    try:
+        status = desk.ask(what, "v", (), "POST", "/previewsnapshot", body, lambda now: raw.row(now, "preview") is not None)
+    except BackendFailed as error:
+        desk.at_rest()
+        raise BackendFailed(error.message, "preview_failed" if error.reason == "backend_failed" else error.reason, error.hint or hint) from error
+    if status != "finished" and raw.row(desk.at_rest(), "preview") is None:
+        raise BackendFailed(f"{what}: the engine failed; the disks are as before", "preview_failed", hint)
+
+
+def _choice(desk: Desk, disk: Any, shows: Composition) -> Any:
+    taken = shows.sources.get(disk.id)
+    image = raw.image_of(disk, taken) if taken else disk.image_id
+    if image is None:
+        raise Interrupted(
+            f"VM {desk.name}: disk {disk.alias} is not in the snapshot any more", "changed_meanwhile", "somebody removed it; look at the VM, then run again"
+        )
+    return types.Disk(id=disk.id, image_id=image)
+
+
+STEPS = {"mark": mark, "unmark": unmark, "unplug": unplug, "plug": plug, "source": make_source, "preview": preview}

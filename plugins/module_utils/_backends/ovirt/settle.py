@@ -1,0 +1,31 @@
+# SPDX-FileCopyrightText: diskwise.vm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an interrupted or failed run left: finished or taken back."""
+
+from __future__ import annotations
+
+from . import raw, source
+from .create import make
+from .desk import Desk
+from .health import damage
+from .leave import drop_own
+from .preview import set_flags
+from .remove import delete_row
+
+
+def settle(desk: Desk) -> None:
+    """Each repair is the one that was measured to bring back exactly what was there before."""
+    vm = desk.at_rest()
+    if damage(desk.engine, vm):
+        # Before anything else: a snapshot that holds such a disk would make the damage permanent.
+        made = make(desk, f"repairing VM {desk.name}", source.text(source.REPAIR), ())
+        delete_row(desk, made)
+    for snapshot_id in desk.leftovers:
+        delete_row(desk, snapshot_id)
+    if raw.row(vm, "preview") is not None:
+        return
+    for found in source.own(desk.at_rest()):
+        if found.kind == source.UNPLUGGING:
+            for disk in found.note.get("disks", ()):
+                set_flags(desk, disk, active=True)
+        drop_own(desk, found.id)
