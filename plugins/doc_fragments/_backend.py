@@ -10,7 +10,8 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 requirements:
   - Python 3.9 or later where the module runs
-  - libvirt-python 6.0 or later where the module runs
+  - libvirt-python 6.0 or later where the module runs, for libvirt
+  - ovirt-engine-sdk-python 4.4 or later where the module runs, for an oVirt engine
 options:
   uri:
     description:
@@ -21,8 +22,9 @@ options:
   auth:
     description:
       - The connection to an oVirt engine, with the same keys as in the collection C(ovirt.ovirt), so that its C(ovirt_auth) can be handed over.
-      - B(There is no oVirt backend in this release.) What is given here is refused with the reason V(no_ovirt_backend).
-      - The environment variables fill in keys of an O(auth) that is given. They do not choose the backend.
+      - What is not given is taken from the environment variables named below, then from the section C([ovirt]) of the file that
+        E(OVIRT_INI_PATH) names (C(ovirt_url), C(ovirt_username), C(ovirt_password), C(ovirt_ca_file)). AWX hands over its credential in this way.
+      - The engine's certificate is verified. A O(auth.token) that is given is not logged out, and a login that the module makes itself is.
       - It is mutually exclusive with O(uri).
     type: dict
     suboptions:
@@ -65,8 +67,9 @@ options:
         default: false
   backend:
     description:
-      - What O(uri) or O(auth) connect to. V(auto) takes V(ovirt) when O(auth) is given and V(libvirt) in any other case.
-      - An option that belongs to the other backend is refused with the reason V(backend_unclear).
+      - What to connect to. V(auto) takes V(ovirt) when O(auth) is given, and V(libvirt) when O(uri) is.
+      - When neither is given, it takes V(ovirt) if E(OVIRT_URL), E(OVIRT_HOSTNAME) or E(OVIRT_INI_PATH) is set, and else V(libvirt).
+      - An option that belongs to the other backend is refused with the reason V(backend_unclear), as is an environment that names both.
     type: str
     choices: [auto, ovirt, libvirt]
     default: auto

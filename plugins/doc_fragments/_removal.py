@@ -13,6 +13,8 @@ options:
     description:
       - Allows a commit that takes excluded disks off the VM.
       - On libvirt the files of such a disk are kept in any case, and RV(ignore:left_behind) lists them.
+      - On an oVirt engine the disk is unplugged and stays with the VM. Only with the configuration of a snapshot is it deleted, with all that
+        snapshots hold of it. Opening such a preview needs this permission as well.
     type: bool
     default: false
 """

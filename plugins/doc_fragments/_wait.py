@@ -11,8 +11,8 @@ class ModuleDocFragment:
 options:
   wait:
     description:
-      - Whether to wait until the work is done.
-      - It has no effect on libvirt, where every call returns when its work is done.
+      - Whether to wait until the work is done. It is there for playbooks that were written for other modules, and has no effect.
+      - A task always waits, since only then it is known that the VM is what was asked for.
     type: bool
     default: true
   timeout:

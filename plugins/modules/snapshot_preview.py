@@ -34,8 +34,9 @@ extends_documentation_fragment:
 options:
   allow_disk_removal:
     description:
-      - Has no effect on libvirt, where a preview never endangers an excluded disk. There only a commit asks for it.
-      - It is meant for oVirt, where a disk that is excluded together with an older configuration is deleted by the commit.
+      - Allows a preview whose commit would delete a disk. That is so on an oVirt engine, for a disk that is excluded together with the
+        configuration of a snapshot. The commit asks for this permission again.
+      - It has no effect on libvirt, where a preview never endangers an excluded disk. There only a commit asks for it.
 seealso:
   - module: diskwise.vm.snapshot_commit
   - module: diskwise.vm.snapshot_undo

@@ -14,6 +14,7 @@ from tests.docs.playing import MODULES
 from tests.tools.stage import CHECKOUT
 
 DOCUMENTS = sorted([*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md")])
+REASONS = set(re.findall(r"^### `(.*)`$", (CHECKOUT / "docs" / "reasons.md").read_text(), flags=re.MULTILINE))
 MEANS = {
     "create": "takes the snapshot",
     "enter": "opens it",
@@ -54,8 +55,10 @@ def test_commands_of_make_exist(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(CHECKOUT)))
 def test_modules_that_are_named_exist(document: Path) -> None:
-    named = set(re.findall(r"\bsnapshot_(?:create|info|preview|commit|undo|restore|remove|\w+)\b", document.read_text()))
-    unknown = {name for name in named - set(MODULES) if not name.startswith(("snapshot_differs", "snapshot_matrix"))}
+    named = set(re.findall(r"\bsnapshot_\w+\b", document.read_text()))
+    roles = {role.name for role in (CHECKOUT / "roles").glob("*")}
+    filters = {path.stem for path in (CHECKOUT / "plugins" / "filter").glob("snapshot_*")}
+    unknown = named - set(MODULES) - roles - filters - REASONS
     assert unknown == set()
 
 

@@ -23,7 +23,7 @@ def connect(params: Mapping[str, Any], users: bool, patient: bool = True) -> Hyp
     ``users``: it must be known who else uses the VMs' images. ``patient``: wait for what the hypervisor is at, instead of showing it.
     Raises Refused for options that decide nothing, BackendFailed when it cannot be opened.
     """
-    if _chosen(params) == "ovirt":
+    if chosen(params) == "ovirt":
         from .ovirt.connection import Ovirt
         from .ovirt.login import login
 
@@ -35,7 +35,8 @@ def connect(params: Mapping[str, Any], users: bool, patient: bool = True) -> Hyp
     return Libvirt(params.get("uri") or os.environ.get(LIBVIRT_URI) or "qemu:///system", params["timeout"], params["poll_interval"], users)
 
 
-def _chosen(params: Mapping[str, Any]) -> str:
+def chosen(params: Mapping[str, Any]) -> str:
+    """ovirt or libvirt. Raises Refused when that is not clear."""
     backend, auth, uri = params.get("backend") or "auto", params.get("auth"), params.get("uri")
     if backend == "libvirt" and auth:
         raise Refused("backend is libvirt, but auth is for an oVirt engine", "backend_unclear", "give uri, or leave auth out")

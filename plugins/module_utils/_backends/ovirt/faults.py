@@ -24,19 +24,24 @@ PASSING = re.compile(
 )
 """Somebody else is at work, or the engine is not ready: it goes by."""
 
-MEANING: tuple[tuple[str, type[VmError], str, str], ...] = (
-    ("not authorized to perform this action", BackendFailed, "no_permission", "the user needs the permits login and manipulate_vm_snapshots on the VM"),
-    ("VM is previewing a Snapshot", Refused, "in_preview", "commit or undo it first"),
-    ("has no configuration available", Refused, "no_config", "take the configuration of another snapshot, or config: current"),
-    ("associated with a damaged snapshot", BackendFailed, "damaged_images", "run again, it is repaired first"),
-    ("At least one of the VMs is not down", Refused, "vm_running", "shut it down, or set if_running: shutdown or poweroff"),
-    ("disks are in ILLEGAL status", BackendFailed, "illegal_disk", "remove the disk from the snapshot with disks, or repair the image, then run again"),
-    ("either unplugged or unattached", Refused, "unplugged_disk", "shut the VM down, or plug the disk in, then run again"),
-    ("description must", Refused, "bad_character", "use ASCII and letters only"),
-    ("running as Stateless", Refused, "stateless_vm", "stop the VM first"),
-    ("must be in status Down, Up or Paused", Refused, "vm_state", "wait until the VM is down or up"),
-    ("insufficient permissions", BackendFailed, "no_permission", "the user needs the permits login and manipulate_vm_snapshots on the VM"),
+PERMITS = "the user needs a role with the permits login and manipulate_vm_snapshots on the VM"
+MEANING: tuple[tuple[str, VmError], ...] = (
+    ("not authorized to perform this action", BackendFailed("", "no_permission", PERMITS)),
+    ("insufficient permissions", BackendFailed("", "no_permission", PERMITS)),
+    ("VM is previewing a Snapshot", Refused("", "in_preview", "commit or undo it first")),
+    ("has no configuration available", Refused("", "no_config", "take the configuration of another snapshot, or config: current")),
+    ("associated with a damaged snapshot", BackendFailed("", "damaged_images", "run again, it is repaired first")),
+    ("At least one of the VMs is not down", Refused("", "vm_running", "shut it down, or set if_running: shutdown or poweroff")),
+    ("disks are in ILLEGAL status", BackendFailed("", "illegal_image", "remove the disk from that snapshot once more, or repair the image, then run again")),
+    ("either unplugged or unattached", Refused("", "unplugged_disk", "shut the VM down, or plug the disk in, then run again")),
+    ("description must", Refused("", "bad_character", "use ASCII and letters only")),
+    ("running as Stateless", Refused("", "stateless_vm", "stop the VM first")),
+    ("must be in status Down, Up or Paused", Refused("", "vm_state", "wait until the VM is down or up")),
+    ("in Suspended status", Refused("", "vm_suspended", "start it, or shut it down, then run again")),
+    ("SSL", BackendFailed("", "tls_failed", "set auth.ca_file to the engine's CA (https://ENGINE/ovirt-engine/services/pki-resource?resource=ca-certificate)")),
 )
+"""What the text holds, and the error that it means; its message is made of the case at hand."""
+
 NO_PREVIEW = "VM's Snapshot does not exist"
 
 
@@ -60,9 +65,9 @@ def translate(error: Exception, what: str) -> VmError:
         return BackendFailed(f"{what}: the engine cannot be reached: {said}", "cannot_connect", "is the URL right, and does the engine run?")
     if PASSING.search(said):
         return Busy(f"{what}: {said}", "engine_busy", "wait until that is done, then run again")
-    for fragment, kind, reason, hint in MEANING:
+    for fragment, meant in MEANING:
         if fragment in said:
-            return kind(f"{what}: {said}", reason, hint)
+            return type(meant)(f"{what}: {said}", meant.reason, meant.hint)
     if isinstance(error, sdk.AuthError):
         return BackendFailed(f"{what}: {said}", "login_failed", "check user, password or token, and that the user may log in")
     if isinstance(error, sdk.NotFoundError):

@@ -56,7 +56,9 @@ def _leave(desk: Desk, verb: str, mark: str, key: tuple[Any, ...], path: str, ha
     vm = desk.at_rest()
     if raw.row(vm, "preview") is not None:
         raise BackendFailed(
-            f"{what}: the engine failed, and the preview is still open", f"{verb}_failed", f"run again, only to {verb}: never the other way now"
+            f"{what}: the engine failed, and the preview is still open",
+            "commit_failed" if verb == "commit" else "undo_failed",
+            f"run again, only to {verb}: never the other way now",
         )
     if not raw.is_quiet(vm):
         problem = stuck(vm)
