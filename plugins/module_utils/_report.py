@@ -32,13 +32,9 @@ def report(vm: Vm) -> dict[str, Any]:
         "fingerprint": fingerprint(vm),
         "known_disks": [_plain(disk) for disk in disks],
         "disks": [disks[disk] for disk in vm.disks],
-        "images": [
-            {**_plain(image), **({"parent": images.get(image.parent, image.parent)} if image.parent else {})} for image in vm.images.values()
-        ],
+        "images": [{**_plain(image), **({"parent": images.get(image.parent, image.parent)} if image.parent else {})} for image in vm.images.values()],
         "leaf": held(vm.leaf),
-        "snapshots": [
-            {**_plain(snapshot), "images": held(snapshot.images), "disks": [disks[disk] for disk in snapshot.disks]} for snapshot in vm.snapshots
-        ],
+        "snapshots": [{**_plain(snapshot), "images": held(snapshot.images), "disks": [disks[disk] for disk in snapshot.disks]} for snapshot in vm.snapshots],
         "can": _plain(vm.can),
     }
     if vm.preview:

@@ -18,12 +18,22 @@ import libvirt
 
 from tests.bench.engine import freeze_vs_virsh, preview_commit_vs_copy
 from tests.bench.figure import Figure
+from tests.bench.peer import fleet_200_vs_peer, requests_create_vs_peer, requests_unchanged_vs_peer
 from tests.bench.planning import plan_200x26_ms
 from tests.bench.tasks import create_vs_noop, fleet_vs_loop
 from tests.lab.vm import virt_type
 from tests.tools.stage import CHECKOUT
 
-MEASUREMENTS: Sequence[Callable[[], Figure]] = (create_vs_noop, fleet_vs_loop, plan_200x26_ms, preview_commit_vs_copy, freeze_vs_virsh)
+MEASUREMENTS: Sequence[Callable[[], Figure]] = (
+    create_vs_noop,
+    fleet_vs_loop,
+    plan_200x26_ms,
+    preview_commit_vs_copy,
+    freeze_vs_virsh,
+    requests_create_vs_peer,
+    requests_unchanged_vs_peer,
+    fleet_200_vs_peer,
+)
 DOCUMENT = CHECKOUT / "docs" / "benchmarks.md"
 RESULT = CHECKOUT / "build" / "bench.json"
 BEGIN, END = "<!-- made by make bench -->", "<!-- until here -->"
@@ -41,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not chosen or measure.__name__ in chosen:
             print(f"{measure.__name__} ...", flush=True)
             figures.append(measure())
-            print(f"    {verdict(figures[-1])}; {spread(figures[-1].ours)} / {spread(figures[-1].other)}", flush=True)
+            print(f"    {verdict(figures[-1])}; {spread(figures[-1].ours, figures[-1].unit)} / {spread(figures[-1].other, figures[-1].unit)}", flush=True)
     if not chosen:
         RESULT.parent.mkdir(exist_ok=True)
         result = {figure.name: {"ratio": round(figure.ratio, 4), "goal": figure.goal, "n": len(figure.ours)} for figure in figures}
@@ -53,8 +63,8 @@ def verdict(figure: Figure) -> str:
     return f"{figure.ratio:.3g}, goal {figure.goal:g}: {'reached' if figure.reached else 'MISSED'}"
 
 
-def spread(took: Sequence[float]) -> str:
-    return f"median {statistics.median(took):.4f} s, {min(took):.4f} to {max(took):.4f} s, n={len(took)}" if took else "-"
+def spread(took: Sequence[float], unit: str) -> str:
+    return f"median {statistics.median(took):.4g} {unit}, {min(took):.4g} to {max(took):.4g} {unit}, n={len(took)}" if took else "-"
 
 
 def note(figures: Sequence[Figure]) -> None:
@@ -66,10 +76,12 @@ def note(figures: Sequence[Figure]) -> None:
 def table(figures: Sequence[Figure]) -> str:
     lines = ["| figure | is | goal | | ours | the other | runs |", "| --- | --- | --- | --- | --- | --- | --- |"]
     for figure in figures:
-        other = f"{statistics.median(figure.other):.3g} s" if figure.other else ""
+        other = f"{statistics.median(figure.other):.3g} {figure.unit}" if figure.other else ""
         runs = f"{len(figure.ours)} / {len(figure.other)}" if figure.other else f"{len(figure.ours)}"
         reached = "reached" if figure.reached else "**missed**"
-        lines.append(f"| `{figure.name}` | {figure.ratio:.3g} | {figure.goal:g} | {reached} | {statistics.median(figure.ours):.3g} s | {other} | {runs} |")
+        lines.append(
+            f"| `{figure.name}` | {figure.ratio:.3g} | {figure.goal:g} | {reached} | {statistics.median(figure.ours):.3g} {figure.unit} | {other} | {runs} |"
+        )
     lines.append("")
     for figure in figures:
         lines.append(f"* `{figure.name}`: {figure.what}, {f'divided by {figure.against}' if figure.other else 'in milliseconds'}")

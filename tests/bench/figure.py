@@ -12,7 +12,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """``ours`` and ``other`` are seconds, one per run. Without ``other`` the figure is ours in milliseconds, else the ratio of the medians."""
+    """``ours`` and ``other`` are seconds, or what ``unit`` says, one per run.
+
+    Without ``other`` the figure is ours in milliseconds, else the ratio of the medians.
+    """
 
     name: str
     ours: Sequence[float]
@@ -20,6 +23,7 @@ class Figure:
     goal: float
     what: str
     against: str
+    unit: str = "s"
 
     @property
     def ratio(self) -> float:

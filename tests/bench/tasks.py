@@ -18,8 +18,10 @@ from tests.bench.figure import Figure
 from tests.docs.playing import environment, run
 from tests.lab import vm as vms
 from tests.lab.daemon import Daemon
+from tests.tools.stage import CHECKOUT
 
 Task = Mapping[str, Any]
+LINK = CHECKOUT / ".build" / "link"
 
 PAIRS = 11
 FLEET = 50
@@ -33,7 +35,7 @@ def create_vs_noop() -> Figure:
             machine = vms.make(conn, folder, f"vm{number}", ("os", "data", "logs"), boot="halt", pool=number == 0)
             machine.start()
             tasks += [task("ping", "ansible.builtin.ping"), task("create", "diskwise.vm.snapshot_create", vm=machine.name, snapshot="s", disks=["os"])]
-        took = play(tasks, folder, daemon)
+        took = play(tasks, folder, daemon.uri)
     return Figure(
         "create_vs_noop",
         took["create"][1:],
@@ -52,7 +54,7 @@ def fleet_vs_loop() -> Figure:
     with laboratory() as (daemon, conn, folder):
         for number, name in enumerate(names):
             vms.make(conn, folder, name, ("os", "data", "logs"), boot=None, pool=number == 0)
-        took = play([one[0], loop[0], loop[1], one[1]], folder, daemon)
+        took = play([one[0], loop[0], loop[1], one[1]], folder, daemon.uri)
     return Figure(
         "fleet_vs_loop",
         took["one"],
@@ -81,7 +83,7 @@ def task(name: str, module: str, **options: Any) -> Task:
     return {"name": name, module: options}
 
 
-def play(tasks: Sequence[Task], folder: Path, daemon: Daemon) -> dict[str, list[float]]:
+def play(tasks: Sequence[Task], folder: Path, uri: str = "", collections: Sequence[Path] = ()) -> dict[str, list[float]]:
     """Seconds by the name of the task. They are of this machine: no fork, no SSH."""
     playbook, inventory, clock = folder / "playbook.yml", folder / "inventory.yml", folder / "clock.jsonl"
     playbook.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": list(tasks)}]))
@@ -92,10 +94,11 @@ def play(tasks: Sequence[Task], folder: Path, daemon: Daemon) -> dict[str, list[
         str(inventory),
         str(playbook),
         environment=environment(
-            LIBVIRT_DEFAULT_URI=daemon.uri,
             ANSIBLE_CALLBACK_PLUGINS=str(Path(__file__).parent / "callback"),
             ANSIBLE_CALLBACKS_ENABLED="clock",
             DISKWISE_CLOCK=str(clock),
+            **({"LIBVIRT_DEFAULT_URI": uri} if uri else {}),
+            **({"ANSIBLE_COLLECTIONS_PATH": ":".join(map(str, [LINK, *collections]))} if collections else {}),
         ),
         cwd=folder,
     )

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: diskwise.vm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The backends of the contract suite:  pytest tests/contract --backend=libvirt|fake|all
+"""The backends of the contract suite:  pytest tests/contract --backend=libvirt|ovirt|fake|all
 
 A test that takes ``make`` states what every backend must do, and runs on each. One that takes ``lab``, or any other thing of a real
 libvirt, is about that alone, and is not collected for another backend.
@@ -13,17 +13,19 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.contract.machine", "tests.contract.verbs")
+pytest.register_assert_rewrite("tests.contract.machine", "tests.contract.engine", "tests.contract.verbs")
 
+from tests.contract.engine import EngineMachine
 from tests.contract.machine import SIZE, FakeMachine, LibvirtMachine, Machine
+from tests.emulator.fixtures import engine, running_engine
 from tests.lab import vm as vms
 from tests.lab.fixtures import conn, daemon, folder, linux, linux_build, linux_saved, vm
 
-__all__ = ["conn", "daemon", "folder", "linux", "linux_build", "linux_saved", "vm"]  # pytest finds them here
+__all__ = ["conn", "daemon", "engine", "folder", "linux", "linux_build", "linux_saved", "running_engine", "vm"]  # pytest finds them here
 
-BACKENDS = ("libvirt", "fake")
-REAL = {"daemon", "lab", "small"}
-"""What only a real libvirt has."""
+BACKENDS = ("libvirt", "ovirt", "fake")
+OF_ONE = {"libvirt": {"daemon", "lab", "small"}, "ovirt": {"center", "engine"}}
+"""What only one backend has."""
 
 Make = Callable[..., Machine]
 
@@ -43,11 +45,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "libvirt" in _chosen(config):
-        return
-    real = [item for item in items if REAL & set(getattr(item, "fixturenames", ())) and "make" not in getattr(item, "fixturenames", ())]
-    config.hook.pytest_deselected(items=real)
-    items[:] = [item for item in items if item not in real]
+    unwanted = set().union(*(things for backend, things in OF_ONE.items() if backend not in _chosen(config)))
+    gone = [item for item in items if unwanted & set(getattr(item, "fixturenames", ())) and "make" not in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=gone)
+    items[:] = [item for item in items if item not in gone]
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +64,17 @@ def make(request: pytest.FixtureRequest) -> Make:
     """make("os", "data", name="vm", pool=False) -> a machine that is down, on the backend in question."""
     if request.param == "fake":
         return lambda *disks, name="vm", pool=False: FakeMachine(name, disks or ("os", "data", "logs"))
-    return request.getfixturevalue("lab")
+    return request.getfixturevalue({"libvirt": "lab", "ovirt": "center"}[request.param])
+
+
+@pytest.fixture
+def center(engine) -> Callable[..., EngineMachine]:
+    """The same for an engine: each test has a data centre without any other VM."""
+
+    def make(*disks: str, name: str = "vm", pool: bool = False, **options: object) -> EngineMachine:
+        return EngineMachine(engine, name, disks or ("os", "data", "logs"), **options)
+
+    return make
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from __future__ import annotations
 import itertools
 import xml.etree.ElementTree as ET
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ansible_collections.diskwise.vm.plugins.module_utils._backends.libvirt.conn
 from ansible_collections.diskwise.vm.plugins.module_utils._engine import render
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.model import Disk, Vm
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.port import Backend
+from tests.contract import calls
 from tests.contract.fake import FakeBackend, content_of, new_store
 from tests.lab import content
 from tests.lab import vm as vms
@@ -90,6 +92,18 @@ class Machine(ABC):
     def config(self) -> str:
         """The configuration, without what this collection notes in it."""
 
+    @abstractmethod
+    def other_name(self, disk: str) -> str:
+        """Another way to name the disk."""
+
+    @abstractmethod
+    def left_behind(self, disk: str) -> str:
+        """What stays of a disk that a commit takes off the VM, as the result lists it."""
+
+    @abstractmethod
+    def only_reads(self) -> AbstractContextManager[None]:
+        """While the context is open, nothing may be called that does more than read."""
+
     def busy(self) -> bool:
         """A guest runs that writes by itself."""
         return False
@@ -140,6 +154,12 @@ class LibvirtMachine(Machine):
     def dom(self) -> libvirt.virDomain:
         return self.vm.dom
 
+    @contextmanager
+    def only_reads(self) -> Iterator[None]:
+        with calls.recorded() as made:
+            yield
+        assert set(made) <= calls.READS
+
     def connect(self) -> Backend:
         found = Libvirt(self.daemon.uri, TIMEOUT, INTERVAL).find([self.vm.uuid])[0]
         if isinstance(found, Exception):
@@ -168,6 +188,12 @@ class LibvirtMachine(Machine):
         data = content.peek(self.image(disk), slot * SLOT, SLOT)
         assert len(set(data)) == 1, f"slot {slot} of {disk} is not of one value"
         return data[0]
+
+    def other_name(self, disk: str) -> str:
+        return self.target(disk)
+
+    def left_behind(self, disk: str) -> str:
+        return str(self.image(disk))
 
     def target(self, disk: str) -> str:
         return next(target for target, name in self._names.items() if name == disk)
@@ -223,11 +249,23 @@ class FakeMachine(Machine):
         self.name = name
         self.store = new_store(name, [Disk(f"vd{x}", disk, f"vd{x}", bootable=x == "a", serial=disk) for x, disk in zip("abcdefgh", disks)])
 
+    @contextmanager
+    def only_reads(self) -> Iterator[None]:
+        before = self.store.copy()
+        yield
+        assert self.store == before
+
     def connect(self) -> FakeBackend:
         return FakeBackend(self.store, f"controller {next(self._controllers)}")
 
     def write(self, disk: str, slot: int, value: int) -> None:
         self.connect().write(disk, slot, str(value))
+
+    def other_name(self, disk: str) -> str:
+        return next(found.target for found in self.store.disks if found.name == disk)
+
+    def left_behind(self, disk: str) -> str:
+        return self.store.attached[self.other_name(disk)]
 
     def disks(self) -> list[str]:
         return sorted(disk.name for disk in self.store.disks if disk.id in self.store.attached)

@@ -164,6 +164,7 @@ def test_restore_that_was_interrupted_is_finished_by_the_next_run(machine, share
     backend = machine.connect()
     steps = converge(machine.connect(), verb.decide, True).steps
     stop = round(share * (len(steps) - 1))
+    left_to_do = not machine.read().can.breaks_newer or stop <= [step.verb for step in steps].index("commit")
     apply = backend.apply
 
     def until(step):
@@ -176,8 +177,12 @@ def test_restore_that_was_interrupted_is_finished_by_the_next_run(machine, share
         converge(backend, verb.decide, False)
     assert [step.verb for step in raised.value.done] == [step.verb for step in steps[:stop]]
     assert [step.verb for step in (*raised.value.done, *raised.value.left)] == [step.verb for step in steps]
-    assert converge(machine.connect(), verb.decide, False).changed
+    again = converge(machine.connect(), verb.decide, False)
+    assert again.changed or not left_to_do, "the engine may have done the rest itself"
     run(machine, verb, changed=False)
     assert {disk: machine.contents()[disk] for disk in ("os", "data")} == held["s1"]
-    assert machine.snapshots() == {"s1": ["data", "os"], "golden": [], "s4": ["logs"]}
+    expected = {"s1": ["data", "os"], "golden": [], "s4": ["logs"]}
+    if machine.read().can.breaks_newer:
+        del expected["golden"]  # it is newer than the configuration that was kept
+    assert machine.snapshots() == expected
     assert machine.view()["unfinished"] == ""

@@ -45,7 +45,7 @@ VM_KEYS = {
     "problems",
     "checkpoints",
 }
-SNAPSHOT_KEYS = {"name", "disks", "id", "description", "created", "memory", "has_config", "knows", "quiesced", "own", "parent", "unusable"}
+SNAPSHOT_KEYS = {"name", "disks", "id", "description", "created", "memory", "has_config", "knows", "quiesced", "own", "parent", "unusable", "broken"}
 IMAGE_SIZE = 10
 
 

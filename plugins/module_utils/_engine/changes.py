@@ -177,6 +177,8 @@ class Decision:
     """The composition that the request means, for verbs that have one."""
     keeps: str = ""
     """Id of the snapshot that is there already."""
+    asks: str = ""
+    """Request id: nothing can be decided before it is known whether it was carried out."""
 
 
 def merges(vm: Vm, target: Snapshot, disks: tuple[str, ...]) -> dict[str, tuple[str, str]]:

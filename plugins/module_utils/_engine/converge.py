@@ -67,10 +67,10 @@ def _demand(vm: Vm, fingerprint: str) -> None:
 
 def _decide(backend: Backend, vm: Vm, decide: Decide) -> tuple[Vm, Decision]:
     decision = decide(vm)
-    if not vm.complete:
+    while not vm.complete:
         vm = backend.look(vm, decision)
         decision = decide(vm)
-        decision = replace(decision, warnings=decision.warnings + vm.notes)
+    decision = replace(decision, warnings=decision.warnings + vm.notes)
     # An undo is never blocked: it brings back a state that was there before.
     wanted = [change for change in decision.changes if not isinstance(change, Stop) and change != Leave(False)]
     blocking = [problem for problem in vm.problems if problem.blocks]

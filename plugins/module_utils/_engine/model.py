@@ -66,7 +66,8 @@ class Image:
 class Snapshot:
     """A snapshot of the configuration and of *some* disks: those in ``images`` (disk id -> image id).
 
-    ``disks`` are the disks of its configuration. ``unusable`` says why it cannot be a source of a preview.
+    ``disks`` are the disks of its configuration. ``unusable`` says why it cannot be a source of a preview, ``broken`` why its configuration
+    cannot be, while its images can.
     ``quiesced`` is None when nobody knows (or nothing ran). ``own`` is True for snapshots that this collection made.
     """
 
@@ -82,6 +83,7 @@ class Snapshot:
     own: bool = False
     parent: str | None = None
     unusable: str = ""
+    broken: str = ""
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ class Vm:
     ``committed`` is the composition of the last commit as long as nothing has been written or changed since.
     ``requests`` are the request ids that were carried out, with their compositions where these are known.
     ``complete`` is False as long as only a closer look, for which it must be known what is wanted, can tell ``committed``, ``requests`` and
-    some problems. ``notes`` are what that look has to say, as warnings.
+    some problems. ``asked`` is the request id of which that was told already. ``notes`` are what that look has to say, as warnings.
     """
 
     id: str
@@ -190,6 +192,7 @@ class Vm:
     checkpoints: tuple[str, ...] = ()
     can: Capabilities = Capabilities()
     complete: bool = True
+    asked: str = ""
     notes: tuple[str, ...] = ()
 
     def disk(self, disk_id: str) -> Disk:

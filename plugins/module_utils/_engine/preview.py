@@ -57,6 +57,8 @@ def decide_preview(vm: Vm, request: PreviewRequest) -> Decision:
 
 
 def decide_restore(vm: Vm, request: RestoreRequest) -> Decision:
+    if request.request_id and not vm.complete and vm.asked != request.request_id:
+        return Decision(asks=request.request_id)
     if request.request_id and request.request_id in vm.requests:
         done = vm.requests[request.request_id]
         return Decision(warnings=(f"request {request.request_id} was carried out before{f': {one_line(vm, done)}' if done else ''}",), shows=done)

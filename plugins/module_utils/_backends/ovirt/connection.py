@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..._engine.changes import Change, Decision
-from ..._engine.errors import Ambiguous, NotFound, VmError
+from ..._engine.errors import Ambiguous, BackendFailed, NotFound, VmError
 from ..._engine.model import Problem, Step, Vm
 from . import ovf, raw, source
 from .clock import Clock
@@ -35,18 +35,18 @@ AT_ONCE = 50
 class Ovirt:
     """An open connection. Raises VmError when the engine does not let the user in.
 
-    ``timeout`` and ``interval`` in seconds. ``patient``: wait until the engine has done what it is at; without, show that. ``request_id``: what the task
-    wants to be done once only. ``names_storage``: storage domains are asked for by their names.
+    ``timeout`` and ``interval`` in seconds. ``patient``: wait until the engine has done what it is at; without, show that.
+    ``names_storage``: storage domains are asked for by their names.
     """
 
     workers = 20
     """How many VMs are served side by side: nearly all of the time is the engine's own."""
 
-    def __init__(self, login: Login, timeout: float, interval: float, patient: bool = True, request_id: str = "", names_storage: bool = False) -> None:
+    def __init__(self, login: Login, timeout: float, interval: float, patient: bool = True, names_storage: bool = False) -> None:
         demand()
         self._clock = Clock(timeout, interval)
         self._login = login
-        self._patient, self._request_id, self._names_storage = patient, request_id, names_storage
+        self._patient, self._names_storage = patient, names_storage
         self._main = Engine(login, self._clock)
         self._main.token()
         self._others: list[Engine] = []
@@ -71,11 +71,17 @@ class Ovirt:
         for start in range(0, len(wanted), AT_ONCE):
             some = wanted[start : start + AT_ONCE]
             search = " or ".join(f"id={name}" if UUID.fullmatch(name) else f'name="{name}"' for name in some)
-            for vm in self._main.vms(search):
+            for vm in self._search(search):
                 for key in (str(vm.id), str(vm.name)):
                     found.setdefault(key, []).append(vm)
         storage = self._storage()
         return [self._one(name, found.get(name.lower() if UUID.fullmatch(name) else name, []), storage) for name in names]
+
+    def _search(self, search: str) -> list[Any]:
+        try:
+            return self._main.vms(search)
+        except NotFound as error:
+            raise BackendFailed(f"there is no API of an engine at {self._login.url}", "cannot_connect", "the URL ends in /ovirt-engine/api") from error
 
     def _one(self, name: str, hits: Sequence[Any], storage: Mapping[str, str]) -> OvirtVm | VmError:
         of_id = {vm.id: vm for vm in hits}
@@ -83,7 +89,7 @@ class Ovirt:
             return Ambiguous(f"{len(of_id)} VMs are named {name!r}: {', '.join(sorted(of_id))}", "ambiguous_vm", "name the VM by its id")
         if not of_id:
             return NotFound(f"there is no VM {name!r}, or the user may not see it", "unknown_vm", self._known())
-        return OvirtVm(self, next(iter(of_id.values())), storage, self._patient, self._request_id)
+        return OvirtVm(self, next(iter(of_id.values())), storage, self._patient)
 
     def _known(self) -> str:
         service = self._main.system.vms_service()
@@ -114,10 +120,10 @@ class Ovirt:
 class OvirtVm:
     """One VM of an engine, by its id: names come and go with previews."""
 
-    def __init__(self, hypervisor: Ovirt, vm: Any, storage: Mapping[str, str], patient: bool, request_id: str) -> None:
+    def __init__(self, hypervisor: Ovirt, vm: Any, storage: Mapping[str, str], patient: bool) -> None:
         self._desk = Desk(hypervisor.engine, vm.id, vm.name)
         self._desk.latest = (time.monotonic(), vm)
-        self._storage, self._patient, self._request_id = storage, patient, request_id
+        self._storage, self._patient = storage, patient
         self._configs: dict[str, ovf.Config] = {}
         self._vm: Any = None
 
@@ -126,18 +132,13 @@ class OvirtVm:
         self._vm = desk.at_rest() if self._patient else desk.now()
         row = raw.row(self._vm, "preview")
         found = read(self._vm, self._closer([row.id] if row is not None else []), self._storage)
-        requests = dict(desk.done)
-        if self._request_id and self._request_id not in requests:
-            from .look import was_requested
-
-            if was_requested(desk, self._request_id):
-                requests[self._request_id] = None
-        found = replace(found, requests=requests)
+        ours = tuple(replace(each, own=each.id in desk.made) for each in found.snapshots)
+        found = replace(found, snapshots=ours, requests=dict(desk.done))
         if not self._patient:
             from .look import health
 
             return replace(health(desk, self._vm, found), complete=True)
-        return found if raw.is_quiet(self._vm) else self._with(found, stuck(self._vm))
+        return self._with(found, stuck(self._vm)) if raw.is_locked(self._vm) else found
 
     def _with(self, vm: Vm, problem: Problem) -> Vm:
         return replace(vm, problems=(*vm.problems, problem))

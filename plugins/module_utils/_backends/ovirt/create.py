@@ -36,6 +36,7 @@ def make(desk: Desk, what: str, description: str, disks: Sequence[str], memory: 
         raise _failed(desk, what, new, error.message) from error
     if status in ("failed", "aborted"):
         raise _failed(desk, what, new, f"{what}: the engine failed")
+    desk.made.add(new)
     return new
 
 

@@ -29,6 +29,8 @@ class Desk:
         self.name = name
         self.done: dict[str, Composition | None] = {}
         """Requests that were carried out by this very task: request id -> None, for the engine does not note the composition."""
+        self.made: set[str] = set()
+        """Ids of snapshots that this very task made."""
         self.leftovers: tuple[str, ...] = ()
         """Ids of snapshots whose creation failed."""
         self.latest: tuple[float, Any] | None = None
@@ -71,14 +73,14 @@ class Desk:
                 vm = self.look()
                 if raw.is_quiet(vm):
                     return vm
-                if self.works(vm):
+                if not raw.is_locked(vm) or self.works(vm):
                     idle_since = None
                 elif idle_since is None:
                     idle_since = passed
                 elif passed - idle_since >= QUIET_FOR:
                     return vm
         except Interrupted as error:
-            what = ", ".join(raw.locked(vm))
+            what = ", ".join([*raw.locked(vm), *raw.foreign(vm)])
             raise Busy(f"VM {self.name}: the engine is still working on {what}", "engine_busy", "wait until it is done, then run again") from error
         return vm
 

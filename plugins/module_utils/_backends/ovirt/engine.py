@@ -54,7 +54,13 @@ class Engine:
         try:
             return str(self._sdk.authenticate())
         except Exception as error:  # what comes from there is not always an error of the SDK
-            raise translate(error, f"logging in to {self._login.url}") from error
+            raise self._said(error, f"logging in to {self._login.url}") from error
+
+    def _said(self, error: Exception, what: str) -> VmError:
+        if isinstance(error, sdk.AuthError) and self._login.token and not self._login.password and "SSO" in str(error):
+            # The SDK then tries to log in as nobody, and reports that.
+            return BackendFailed(f"{what}: the engine does not take the token", "login_failed", "it may have expired: log in anew")
+        return translate(error, what)
 
     def another(self, clock: Clock) -> Engine:
         """A connection of its own for another thread, with this one's login."""
@@ -74,7 +80,7 @@ class Engine:
                 return call()
             except sdk.Error as error:
                 if pause is None or not stumbled(error):
-                    raise translate(error, what) from error
+                    raise self._said(error, what) from error
                 time.sleep(pause)
             except VmError:
                 raise

@@ -15,7 +15,7 @@ import uuid
 from dataclasses import replace
 from typing import Any, Callable
 
-from ..._engine.errors import Busy, VmError
+from ..._engine.errors import BackendFailed, Busy, Interrupted, VmError
 from .engine import Engine
 from .faults import PASSING, Lost, detail_of, translate
 from .sdk import sdk
@@ -55,7 +55,7 @@ def send(engine: Engine, what: str, named: str, request: Callable[[], Any], happ
             if _known(engine, named, happened):
                 return None
             if number == REPEATS - 1:
-                raise
+                raise BackendFailed(f"{what}: the engine gives no answer and begins nothing", "no_answer", "look at the engine, then run again") from None
         except VmError:
             raise
         except Exception as error:
@@ -73,7 +73,7 @@ def _when_free(engine: Engine, what: str, request: Callable[[], Any]) -> Any:
                 if not PASSING.search(detail_of(error)):
                     raise
                 said = detail_of(error)
-    except VmError as error:
+    except Interrupted as error:
         raise Busy(f"{what}: {said}", "engine_busy", "wait until that is done, then run again") from error
 
 

@@ -60,7 +60,7 @@ def _leave(desk: Desk, verb: str, mark: str, key: tuple[Any, ...], path: str, ha
             "commit_failed" if verb == "commit" else "undo_failed",
             f"run again, only to {verb}: never the other way now",
         )
-    if not raw.is_quiet(vm):
+    if raw.is_locked(vm):
         problem = stuck(vm)
         raise BackendFailed(f"VM {desk.name}: {problem.says}", problem.code, problem.hint)
 

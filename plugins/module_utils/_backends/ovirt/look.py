@@ -10,7 +10,7 @@ from typing import Any, Callable
 
 from ..._engine.changes import Create, Decision, Enter, Leave
 from ..._engine.model import Composition, Disk, Problem, Vm
-from . import jobs, raw, source
+from . import jobs, raw
 from .desk import Desk
 from .health import damage
 from .problems import stuck
@@ -23,6 +23,9 @@ FAILED_CREATION = {69, 10774}
 
 def look(desk: Desk, raw_vm: Any, vm: Vm, decision: Decision, read_with: Callable[[Sequence[str]], Vm]) -> Vm:
     """``read_with`` reads the VM with these snapshots asked one by one."""
+    if decision.asks:
+        found = replace(vm, asked=decision.asks)
+        return _cleared(desk, replace(found, requests={**vm.requests, decision.asks: None})) if _was_requested(desk, decision.asks) else found
     shows = decision.shows
     found = vm
     sources = sorted({*shows.sources.values(), *([shows.config] if shows.config else [])} & {row.id for row in raw.rows(raw_vm, "regular")}) if shows else []
@@ -30,25 +33,27 @@ def look(desk: Desk, raw_vm: Any, vm: Vm, decision: Decision, read_with: Callabl
     preview = raw.row(raw_vm, "preview")
     if sources and changing:
         found = read_with([*([preview.id] if preview is not None else []), *sources])
-        found = replace(found, requests=vm.requests, problems=vm.problems, unfinished=vm.unfinished, notes=_mixed(found, shows) if shows else ())
+        found = replace(
+            found, requests=vm.requests, asked=vm.asked, problems=vm.problems, unfinished=vm.unfinished, notes=_mixed(found, shows) if shows else ()
+        )
     if decision.keeps and _creation_failed(desk, raw_vm, decision.keeps):
-        found = _without_leftover(desk, found, decision.keeps)
+        # Its images may not exist, whatever the engine says.
+        found = without_leftovers(desk, found, (decision.keeps,), "whose creation failed")
     if any(isinstance(change, Enter) or (isinstance(change, Create) and change.disks) for change in decision.changes):
         found = with_damage(found, damage(desk.engine, raw_vm))
     if shows and vm.preview is None and _was_committed(desk, raw_vm, vm, shows):
-        found = replace(found, committed=shows)
+        found = _cleared(desk, replace(found, committed=shows))
     return replace(found, complete=True)
 
 
 def health(desk: Desk, raw_vm: Any, vm: Vm) -> Vm:
     """For those who only want to know: everything that is wrong, and which snapshots are ours."""
     found = with_damage(vm, damage(desk.engine, raw_vm))
-    if not raw.is_quiet(raw_vm) and not desk.works(raw_vm):
+    if raw.is_locked(raw_vm) and not desk.works(raw_vm):
         found = replace(found, problems=(*found.problems, stuck(raw_vm)))
-    for row in raw.rows(raw_vm, "regular"):
-        if not source.is_own(row) and raw.AUTO_GENERATED.search(row.description or ""):
-            said = Problem("foreign_snapshot", row.description, "the engine made it for a backup or a migration", "leave it alone, it goes when that is done")
-            found = replace(found, problems=(*found.problems, said))
+    for name in raw.foreign(raw_vm):
+        said = Problem("foreign_snapshot", name, "the engine made it for a backup or a migration", "leave it alone, it goes when that is done")
+        found = replace(found, problems=(*found.problems, said))
     return _with_own(desk, found)
 
 
@@ -69,12 +74,22 @@ def with_damage(vm: Vm, disks: Sequence[str]) -> Vm:
     return replace(vm, unfinished="; ".join(filter(None, (vm.unfinished, said))), problems=(*vm.problems, problem))
 
 
-def _without_leftover(desk: Desk, vm: Vm, snapshot_id: str) -> Vm:
-    """The VM as the removal of a snapshot leaves it whose creation failed after all: its images may not exist, whatever the engine says."""
-    desk.leftovers = (snapshot_id,)
-    said = f"snapshot {vm.snapshot_name(snapshot_id)}, whose creation failed"
-    kept = tuple(snapshot for snapshot in vm.snapshots if snapshot.id != snapshot_id)
+def without_leftovers(desk: Desk, vm: Vm, snapshots: Sequence[str], why: str) -> Vm:
+    """The VM as the removal of these snapshots leaves it."""
+    desk.leftovers = tuple(snapshots)
+    said = f"snapshot {', '.join(vm.snapshot_name(each) for each in snapshots)}, {why}"
+    kept = tuple(snapshot for snapshot in vm.snapshots if snapshot.id not in snapshots)
     return replace(vm, snapshots=kept, unfinished="; ".join(filter(None, (vm.unfinished, said))))
+
+
+def _cleared(desk: Desk, vm: Vm) -> Vm:
+    """The VM without the snapshots of which a commit left nothing, in case it died before it removed them.
+
+    One that never held a disk looks the same until it is asked.
+    """
+    held = {each.id: desk.engine.snapshot(vm.id, each.id).disks or () for each in vm.snapshots if not each.images}
+    emptied = [each for each, disks in held.items() if disks and all(str(disk.status) == "illegal" for disk in disks)]
+    return without_leftovers(desk, vm, emptied, "of which a commit left nothing") if emptied else vm
 
 
 def _creation_failed(desk: Desk, raw_vm: Any, snapshot_id: str) -> bool:
@@ -89,7 +104,7 @@ def _creation_failed(desk: Desk, raw_vm: Any, snapshot_id: str) -> bool:
     return bool(begun) and row.date <= max(begun) and bool(FAILED_CREATION & {int(event.code) for event in last})
 
 
-def was_requested(desk: Desk, request_id: str) -> bool:
+def _was_requested(desk: Desk, request_id: str) -> bool:
     pattern = f"{jobs.prefix('m', desk.id)}-*-{jobs.digest(request_id)}-*"
     return any(int(event.code) == COMMITTING for event in desk.engine.events(pattern))
 

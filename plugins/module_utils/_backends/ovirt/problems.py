@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 from ..._engine.model import Problem, Vm
-from . import raw
+from . import raw, source
 
 BY_ADMINISTRATOR = "nothing over the API cures it: on the engine's host, an administrator can run unlock_entity.sh"
 
@@ -30,6 +30,8 @@ def problems(vm: Any, found: Vm, preview: Any) -> tuple[Problem, ...]:
     ]
     if found.unfinished:
         said.append(Problem("unfinished", vm.name, found.unfinished, "run the task again, it finishes this first"))
+    if preview is not None and any(str(row.snapshot_status) != "in_preview" for row in raw.rows(vm, "regular") if source.is_own(row)):
+        said.append(Problem("left_over", vm.name, "an interrupted run left a snapshot of its own", "it goes with the end of the preview"))
     repeated = [name for name, count in Counter(disk.name for disk in found.disks).items() if count > 1]
     said += [Problem("ambiguous_disk", name, f"several disks are named {name}", "name them by id") for name in repeated]
     return tuple(said)

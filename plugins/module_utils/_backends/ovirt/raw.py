@@ -60,18 +60,25 @@ def image_of(disk: Any, snapshot_id: str) -> str | None:
 
 
 def locked(vm: Any) -> Iterator[str]:
-    """What is being worked on, in words; nothing at rest. A backup or migration counts: its snapshot will go."""
+    """What is being worked on, in words; nothing at rest."""
     if str(vm.status) == "image_locked":
         yield f"VM {vm.name}"
     for found in vm.snapshots or ():
         if str(found.snapshot_status) == "locked":
             yield f"snapshot {found.description}"
-        elif AUTO_GENERATED.search(found.description or ""):
-            yield f"what made the snapshot {found.description!r}"
     for found in attachments(vm):
         if str(found.disk.status) == "locked" or any(str(image.status) == "locked" for image in images(found.disk)):
             yield f"disk {found.disk.alias}"
 
 
+def foreign(vm: Any) -> list[str]:
+    """The snapshots of a backup or a migration that is going on: they will go."""
+    return [str(found.description) for found in rows(vm, "regular") if AUTO_GENERATED.search(found.description or "")]
+
+
+def is_locked(vm: Any) -> bool:
+    return next(locked(vm), None) is not None
+
+
 def is_quiet(vm: Any) -> bool:
-    return next(locked(vm), None) is None
+    return not is_locked(vm) and not foreign(vm)

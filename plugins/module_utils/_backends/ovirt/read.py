@@ -53,7 +53,10 @@ def read(vm: Any, closer: Closer, storage: Mapping[str, str]) -> Vm:
     )
     if row is not None:
         found = _outside(vm, row, found, closer)
-    found = replace(found, snapshots=tuple(_snapshot(each, vm, found, closer) for each in raw.rows(vm, "regular") if not source.is_own(each)))
+    rows = [each for each in raw.rows(vm, "regular") if not source.is_own(each)]
+    # An engine keeps them in a line, by age.
+    parents = [None, *(each.id for each in rows)]
+    found = replace(found, snapshots=tuple(_snapshot(each, vm, found, closer, parent) for each, parent in zip(rows, parents)))
     unfinished = _unfinished(vm, row)
     return replace(found, unfinished=unfinished, problems=problems(vm, found, row))
 
@@ -82,7 +85,7 @@ def _images(disk: Any) -> list[Image]:
     ]
 
 
-def _snapshot(row: Any, vm: Any, found: Vm, closer: Closer) -> Snapshot:
+def _snapshot(row: Any, vm: Any, found: Vm, closer: Closer, parent: str | None) -> Snapshot:
     name, _newline, description = str(row.description or "").partition("\n")
     images = {attachment.disk.id: raw.image_of(attachment.disk, row.id) for attachment in raw.snapshottable(vm)}
     if row.id in closer.disks:  # it knows also of disks that are not attached now
@@ -97,8 +100,9 @@ def _snapshot(row: Any, vm: Any, found: Vm, closer: Closer) -> Snapshot:
         images=held,
         disks=_shown_with(row, found, held, closer),
         quiesced=None,
-        parent=None,
-        unusable=_unusable(row, closer),
+        parent=parent,
+        unusable="the engine is working on it" if str(row.snapshot_status) == "locked" else "",
+        broken=_broken(row, closer),
     )
 
 
@@ -116,9 +120,8 @@ def _shown_with(row: Any, found: Vm, held: Mapping[str, str], closer: Closer) ->
     return tuple(disks)
 
 
-def _unusable(row: Any, closer: Closer) -> str:
-    if str(row.snapshot_status) == "locked":
-        return "the engine is working on it"
+def _broken(row: Any, closer: Closer) -> str:
+    """A configuration with a disk whose image is gone: the engine previews it without a word, and without that disk."""
     gone = [disk.alias or disk.id for disk in closer.disks.get(row.id, ()) if str(disk.status) == "illegal"]
     return f"its image of disk {', '.join(gone)} is gone" if gone else ""
 
@@ -137,7 +140,7 @@ def _outside(vm: Any, row: Any, inside: Vm, closer: Closer) -> Vm:
     then = closer.configs.get(row.id, ovf.Config())
     origin = next((each for each in raw.rows(vm, "regular") if str(each.snapshot_status) == "in_preview"), None)
     ours = origin is not None and source.is_own(origin)
-    left_out = set(source.own(vm)[-1].note.get("without", ())) if ours else set()
+    left_out = {disk for each in source.own(vm) if origin is not None and each.id == origin.id for disk in each.note.get("without", ())}
     leaf, shown, made = dict(inside.leaf), {}, {}
     for attachment in raw.snapshottable(vm):
         disk = attachment.disk
