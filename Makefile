@@ -32,7 +32,7 @@ test: ready ## Run everything that CI runs; the last line says "N passed, M fail
 	@$(SUITE)
 
 ##@ Parts of "make test"
-.PHONY: lint tools unit docs-blocks lab contract crash sanity package
+.PHONY: lint tools unit docs-blocks lab contract ovirt truth test-emulator crash sanity package
 lint: ready ## ruff, mypy, yamllint, ansible-lint and antsibull
 	@$(SUITE) --jobs 2 lint
 
@@ -48,8 +48,17 @@ docs-blocks: ready ## Play the examples of README and modules
 lab: ready ## Tests of the small guests and the private libvirt that tests and demonstration use
 	@$(SUITE) lab -- $(ARGS)
 
-contract: ready ## What every backend must do, on real ones
+contract: ready ## What every backend must do, on a real libvirt
 	@$(SUITE) contract -- $(ARGS)
+
+ovirt: ready ## The same, and what only an oVirt engine does, on the engine emulator
+	@$(SUITE) ovirt -- $(ARGS)
+
+truth: ready ## Compare the engine emulator with the transcripts of a real engine
+	@$(SUITE) truth -- $(ARGS)
+
+test-emulator: ready ## Tests of the engine emulator itself
+	@$(SUITE) emulator -- $(ARGS)
 
 crash: ready ## Deaths in the middle of the work, and what the next run makes of them
 	@$(SUITE) crash -- $(ARGS)
@@ -61,7 +70,10 @@ package: ready ## Build the tarball, install it offline, use it, import it
 	@$(SUITE) package -- $(ARGS)
 
 ##@ Others
-.PHONY: bench coverage format
+.PHONY: bench coverage emulator format
+emulator: ready ## An engine emulator with a small VM, to try playbooks without an engine; prints what to export
+	@python -m tests.emulator --port 8443 --ca-out build/emulator-ca.pem --exports $(ARGS)
+
 bench: ready ## Measure how long things take
 	@python -m tests.bench $(ARGS)
 

@@ -43,6 +43,8 @@ class Check:
     name: str
     command: tuple[str, ...] = ()
     tests: str = ""
+    arguments: tuple[str, ...] = ()
+    """For pytest."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,9 @@ class Count:
         return f"{self.passed} passed, {self.failed} failed" + (f", {self.skipped} skipped" if self.skipped else "")
 
 
-def pytest(folder: str, slow_lane: bool = False) -> Part:
-    name = Path(folder).name
-    return Part({"docs": "docs-blocks"}.get(name, name), (Check(name, tests=folder),), slow_lane)
+def pytest(folder: str, *arguments: str, name: str = "", slow_lane: bool = False) -> Part:
+    name = name or Path(folder).name
+    return Part(name, (Check(name, tests=folder, arguments=arguments),), slow_lane)
 
 
 PARTS = (
@@ -86,10 +88,13 @@ PARTS = (
     pytest("tests/tools"),
     pytest("tests/unit"),
     pytest("tests/lab"),
-    pytest("tests/contract"),
-    pytest("tests/crash"),
-    pytest("tests/docs"),
+    pytest("tests/contract", "--backend=libvirt,fake"),
+    pytest("tests/crash", "--numprocesses=2"),
+    pytest("tests/docs", name="docs-blocks"),
     Part("demo", (Check("demo", ("make", "--no-print-directory", "demo")),)),
+    pytest("tests/emulator", slow_lane=True),
+    pytest("tests/truth", slow_lane=True),
+    pytest("tests/contract", "--backend=ovirt", name="ovirt", slow_lane=True),
     Part("sanity", tuple(Check(core, (sys.executable, "-m", "tests.tools.sanity", core)) for core in CORES), slow_lane=True),
     pytest("tests/package", slow_lane=True),
 )
@@ -139,7 +144,7 @@ class Suite:
         report.unlink(missing_ok=True)
         command = check.command
         if check.tests:
-            command = (sys.executable, "-m", "pytest", check.tests, f"--junitxml={report}", *self.pytest_arguments)
+            command = (sys.executable, "-m", "pytest", check.tests, f"--junitxml={report}", *check.arguments, *self.pytest_arguments)
         started = time.monotonic()
         status = self.execute(command, log)
         seconds = time.monotonic() - started

@@ -31,15 +31,16 @@ class Engine:
         self.lists_jobs = True
         """Ordinary users may not; it is found out by asking."""
         self._login = login
-        self._open()
+        self._sdk = self._line(login.token)
+        self.system = self._sdk.system_service()
 
-    def _open(self) -> None:
+    def _line(self, token: str) -> Any:
         login = self._login
-        self._sdk = sdk.Connection(
+        return sdk.Connection(
             url=login.url,
             username=login.username or None,
             password=login.password or None,
-            token=login.token or None,
+            token=token or None,
             ca_file=login.ca_file or None,
             insecure=login.insecure,
             timeout=login.timeout or int(self.clock.timeout),
@@ -47,7 +48,6 @@ class Engine:
             kerberos=login.kerberos,
             headers={**LANGUAGE, **login.headers},
         )
-        self.system = self._sdk.system_service()
 
     def token(self) -> str:
         """Log in, unless that is done. Raises BackendFailed when the engine does not let the user in."""
@@ -116,16 +116,19 @@ class Engine:
 
         Raises Lost when there is none, and the SDK's errors for what the engine refuses.
         """
-        self.token()
         text = writer.Writer.write(body) if body is not None else None
         request = http.Request(method=method, path=path, headers={"Correlation-Id": correlation_id}, body=text)
+        # libcurl by itself sends once more what it sent over a line that was in use before and breaks. So each effect has a new line.
+        line = self._line(self.token())
         try:
-            response = self._sdk.wait(self._sdk.send(request))
+            response = line.wait(line.send(request))
         except (sdk.ConnectionError, sdk.AuthError):
             raise
         except sdk.Error as error:  # sent, but the line broke or the time was up
-            self._reopen()
             raise Lost(str(error)) from error
+        finally:
+            with suppress(Exception):
+                line.close(logout=False)
         if response.code >= 500 and not response.body.lstrip().startswith((b"<?xml", b"<action", b"<fault")):
             raise Lost(f"the engine crashed with status {response.code}")
         answer = reader.Reader.read(response.body) if response.body else None
@@ -133,12 +136,6 @@ class Engine:
         if response.code in (200, 201, 202) and fault is None:
             return answer
         raise _refusal(response.code, fault)
-
-    def _reopen(self) -> None:
-        """After a broken line the SDK's handles are in no good state."""
-        self._login = replace(self._login, token=self.token())
-        self.close(logout=False)
-        self._open()
 
 
 def _refusal(code: int, fault: Any) -> Exception:

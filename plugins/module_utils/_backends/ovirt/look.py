@@ -12,7 +12,7 @@ from ..._engine.changes import Create, Decision, Enter, Leave
 from ..._engine.model import Composition, Disk, Problem, Vm
 from . import jobs, raw
 from .desk import Desk
-from .health import damage
+from .health import damage, is_torn
 from .problems import stuck
 
 COMMITTING, CREATING = 94, 45
@@ -39,11 +39,19 @@ def look(desk: Desk, raw_vm: Any, vm: Vm, decision: Decision, read_with: Callabl
     if decision.keeps and _creation_failed(desk, raw_vm, decision.keeps):
         # Its images may not exist, whatever the engine says.
         found = without_leftovers(desk, found, (decision.keeps,), "whose creation failed")
-    if any(isinstance(change, Enter) or (isinstance(change, Create) and change.disks) for change in decision.changes):
+    if _may_be_damaged(raw_vm) and any(isinstance(change, Enter) or (isinstance(change, Create) and change.disks) for change in decision.changes):
         found = with_damage(found, damage(desk.engine, raw_vm))
     if shows and vm.preview is None and _was_committed(desk, raw_vm, vm, shows):
         found = _cleared(desk, replace(found, committed=shows))
     return replace(found, complete=True)
+
+
+def _may_be_damaged(raw_vm: Any) -> bool:
+    """Without any snapshot there was no preview that could have failed, and what a failed creation leaves shows in the full read.
+
+    Only a creation on a running VM can leave other disks without their label then, and the same creation again repairs these.
+    """
+    return bool(raw.rows(raw_vm, "regular")) or is_torn(raw_vm)
 
 
 def health(desk: Desk, raw_vm: Any, vm: Vm) -> Vm:

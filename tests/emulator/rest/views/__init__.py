@@ -1,0 +1,3 @@
+# SPDX-FileCopyrightText: diskwise.vm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rows as the engine shows them."""
