@@ -23,6 +23,14 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 BIN = Path(sys.executable).parent
 SOURCE = CHECKOUT / ".build" / "docs"
+ENVIRONMENT = {
+    **os.environ,
+    "PATH": f"{BIN}:{os.environ['PATH']}",  # antsibull-docs calls ansible-doc
+    "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".build" / "link"),
+    # The same sources make the same bytes.
+    "SOURCE_DATE_EPOCH": "0",
+    "PYTHONHASHSEED": "0",
+}
 # Pages that are no document of docs: where they are, and where they go.
 OTHERS = {"ARCHITECTURE.md": "architecture.md", "CONTRIBUTING.md": "contributing.md"}
 LINK = re.compile(r"(?<!!)\[((?:[^\]\[]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
@@ -64,7 +72,7 @@ def relinked(document: Path, home: str) -> str:
             return found.group()
         wanted = Path(os.path.normpath(document.parent / path))
         if not (CHECKOUT / wanted).exists():
-            return found.group()  # TEMP
+            raise Broken(f"{document}: {target}")
         if wanted in places:
             return f"[{words}]({os.path.relpath(places[wanted], here)}{mark}{anchor})"
         if wanted in made:
@@ -140,22 +148,19 @@ def form(title: str, survey: list[dict[str, Any]]) -> str:
         else:
             field = f'<input disabled value="{default}" style="{style}">'
         fields.append(f"<label>{escape(name)}{star}{hint}{field}</label>")
+    legend = f'<legend style="font-size: 100%; width: auto; padding: 0 .4em; margin: 0"><b>{escape(title)}</b> (drawn from the survey)</legend>'
     border = "border: 1px solid #c8c8c8; padding: .6em 1em; margin-bottom: 1.5em"
-    return f'<fieldset style="{border}"><legend>{escape(title)} (drawn from the survey)</legend>{"".join(fields)}</fieldset>'
+    return f'<fieldset style="{border}">{legend}{"".join(fields)}</fieldset>'
 
 
 def prepare(source: Path) -> None:
     """Put the sources of the site together."""
     shutil.rmtree(source, ignore_errors=True)
     reference = source / "reference"
-    reference.mkdir(parents=True, mode=0o755)
-    subprocess.run(
-        [BIN / "antsibull-docs", "--config-file", HERE / "antsibull-docs.cfg", "collection", "--fail-on-error", "--use-current", "--squash-hierarchy"]
-        + ["--dest-dir", reference, "diskwise.vm"],
-        check=True,
-        # antsibull-docs wants a folder that only its user can write to, whatever the umask is.
-        preexec_fn=lambda: os.umask(0o022),
-    )
+    reference.mkdir(parents=True)
+    reference.chmod(0o755)  # antsibull-docs wants a folder that nobody else can write to
+    made = (BIN / "antsibull-docs", "--config-file", HERE / "antsibull-docs.cfg", "collection", "--use-current", "--squash-hierarchy", "--fail-on-error")
+    subprocess.run([*made, "--dest-dir", reference, "diskwise.vm"], check=True, env=ENVIRONMENT)
     home = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text())["repository"]
     for document, place in pages().items():
         target = source / place
@@ -168,12 +173,10 @@ def prepare(source: Path) -> None:
 def build(target: Path) -> None:
     prepare(SOURCE)
     shutil.rmtree(target, ignore_errors=True)
-    # Sphinx dates nothing then, so that the same sources make the same bytes.
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": "0", "PYTHONHASHSEED": "0"}
     subprocess.run(
         [BIN / "sphinx-build", "-b", "html", "-c", HERE, "-d", CHECKOUT / ".build" / "doctrees", "-E", "-W", "--keep-going", "-q", SOURCE, target],
         check=True,
-        env=environment,
+        env=ENVIRONMENT,
     )
 
 

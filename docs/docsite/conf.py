@@ -27,7 +27,12 @@ highlight_language = "text"
 suppress_warnings = ["ref.ref"]
 
 html_theme = "sphinx_ansible_theme"
-html_theme_options = {"display_version": True, "collapse_navigation": False, "topbar_links": {"Source": collection["repository"]}}
+html_theme_options = {
+    "display_version": True,
+    "collapse_navigation": False,
+    "topbar_links": {"Source": collection["repository"]},
+    "documentation_home_url": collection["documentation"],
+}
 html_static_path = []
 html_copy_source = False
 html_show_sourcelink = False

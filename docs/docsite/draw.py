@@ -93,14 +93,14 @@ def chains(text: str) -> str:
         if not lines[bar.row].startswith(bar.disk) and base < bar.begin:
             parts.append(f'<path d="M{PAD + base * STEP} {y - ROW + 24}V{y + 12}H{x}" stroke="{edge}" stroke-width="2" fill="none"/>')
     parts += [
-        f'<text x="{PAD}" y="{TOP + row * ROW + 17}" font-weight="bold">{escape(line.split()[0])}</text>'
-        for row, line in enumerate(lines)
-        if line[0] != " "
+        f'<text x="{PAD}" y="{TOP + row * ROW + 17}" font-weight="bold">{escape(line.split()[0])}</text>' for row, line in enumerate(lines) if line[0] != " "
     ]
     x = PAD
     for sign in signs:
         says, inside, edge, dashes = SIGNS[sign]
-        parts.append(f'<rect x="{x}" y="{bottom + 4}" width="18" height="14" rx="3" fill="{inside}" stroke="{edge}" stroke-width="2" stroke-dasharray="{dashes}"/>')
+        parts.append(
+            f'<rect x="{x}" y="{bottom + 4}" width="18" height="14" rx="3" fill="{inside}" stroke="{edge}" stroke-width="2" stroke-dasharray="{dashes}"/>'
+        )
         parts.append(f'<text x="{x + 24}" y="{bottom + 16}">{says}</text>')
         x += (len(says) + 5) * STEP
     return svg(width, bottom + 30, parts, told(moments, drawn))
@@ -130,7 +130,9 @@ def states(text: str) -> str:
     for start, end, says in moves:
         parts += arrow(start, end, says, both=(end, start) in pairs)
     for name, (x, y) in PLACES.items():
-        parts.append(f'<rect x="{x - BOX[0] / 2}" y="{y - BOX[1] / 2}" width="{BOX[0]}" height="{BOX[1]}" rx="8" fill="#cfe3ff" stroke="#1f5fa8" stroke-width="2"/>')
+        parts.append(
+            f'<rect x="{x - BOX[0] / 2}" y="{y - BOX[1] / 2}" width="{BOX[0]}" height="{BOX[1]}" rx="8" fill="#cfe3ff" stroke="#1f5fa8" stroke-width="2"/>'
+        )
         parts.append(f'<text x="{x}" y="{y + 5}" text-anchor="middle" font-weight="bold">{name}</text>')
     words = " ".join(f"From {start} to {end}: {says}." for start, end, says in moves if start != "[*]")
     return svg(760, 350, parts, words)
@@ -154,6 +156,8 @@ def arrow(start: str, end: str, says: str, both: bool) -> Iterator[str]:
     cut = min(BOX[0] / 2 / abs(x - x0) if x != x0 else 1, BOX[1] / 2 / abs(y - y0) if y != y0 else 1)
     (x1, y1), (x2, y2) = ((x0 + (x - x0) * part + step * aside[0], y0 + (y - y0) * part + step * aside[1]) for part in (cut, 1 - cut))
     yield f'<path d="M{x1:.0f} {y1:.0f}L{x2:.0f} {y2:.0f}" {line}/>'
+    if x != x0 and y != y0:  # there is more room outside
+        aside = (-aside[0], -aside[1])
     anchor = "middle" if abs(aside[0]) < 0.1 else "start" if aside[0] > 0 else "end"
     at = ((x1 + x2) / 2 + 9 * aside[0], (y1 + y2) / 2 + 14 * aside[1] + 5)
     yield f'<text x="{at[0]:.0f}" y="{at[1]:.0f}" text-anchor="{anchor}">{escape(says)}</text>'
