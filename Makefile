@@ -32,7 +32,7 @@ test: ready ## Run everything that CI runs; the last line says "N passed, M fail
 	@$(SUITE)
 
 ##@ Parts of "make test"
-.PHONY: lint tools unit docs-blocks lab contract ovirt truth test-emulator crash sanity package
+.PHONY: lint tools unit page docs-blocks lab contract ovirt truth test-emulator crash sanity package
 lint: ready ## ruff, mypy, yamllint, ansible-lint and antsibull
 	@$(SUITE) --jobs 2 lint
 
@@ -41,6 +41,9 @@ tools: ready ## Tests of the tools of the test suite
 
 unit: ready ## Tests without a hypervisor
 	@$(SUITE) unit -- $(ARGS)
+
+page: ready ## Tests of the composer page, in a real browser and on real VMs
+	@$(SUITE) page -- $(ARGS)
 
 docs-blocks: ready ## Play the examples of README and modules
 	@$(SUITE) docs-blocks -- $(ARGS)
@@ -70,7 +73,10 @@ package: ready ## Build the tarball, install it offline, use it, import it
 	@$(SUITE) package -- $(ARGS)
 
 ##@ Others
-.PHONY: bench coverage emulator format
+.PHONY: bench coverage emulator format ui
+ui: ready ## Build the composer page anew; what was built is committed
+	@ui/build
+
 emulator: ready ## An engine emulator with a small VM, to try playbooks without an engine; prints what to export
 	@python -m tests.emulator --port 8443 --ca-out build/emulator-ca.pem --exports $(ARGS)
 
@@ -103,7 +109,7 @@ $(LINK):
 ready: .venv $(LINK)
 
 clean: ## Remove what was generated, but not the virtual environments
-	rm -rf .build build .ansible .ruff_cache .mypy_cache .pytest_cache .hypothesis tests/output
+	rm -rf ui/node_modules .build build .ansible .ruff_cache .mypy_cache .pytest_cache .hypothesis tests/output
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
 distclean: clean ## Remove the virtual environments as well

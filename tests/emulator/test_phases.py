@@ -39,6 +39,14 @@ def test_create(rest: Client, engine: Emulator, vm: Machine) -> None:
     assert {step.findtext("status") for step in steps} == {"finished"}
 
 
+def test_an_answer_shows_its_own_moment(rest: Client, engine: Emulator, vm: Machine) -> None:
+    """Also where the tasks are over sooner than the waiting client is woken up."""
+    engine.speed(1e7)
+    for _time in range(20):
+        assert rest.create(vm.id, disks=[]).xml.findtext("snapshot_status") == "locked"
+        engine.settle()
+
+
 def test_preview_and_its_last_moment(rest: Client, engine: Emulator, vm: Machine) -> None:
     s1 = engine.snapshot(vm.id, "s1")
     engine.hold()

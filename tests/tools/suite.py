@@ -91,9 +91,11 @@ PARTS = (
     pytest("tests/contract", "--backend=libvirt,fake"),
     pytest("tests/crash", "--numprocesses=2"),
     pytest("tests/docs", name="docs-blocks"),
+    pytest("tests/ui", name="page"),
     Part("demo", (Check("demo", ("make", "--no-print-directory", "demo")),)),
     pytest("tests/emulator", slow_lane=True),
-    pytest("tests/truth", slow_lane=True),
+    # Most of it is sleeping between two looks; each worker has an emulator of its own.
+    pytest("tests/truth", "--numprocesses=8", "--dist=worksteal", slow_lane=True),
     pytest("tests/contract", "--backend=ovirt", name="ovirt", slow_lane=True),
     Part("sanity", tuple(Check(core, (sys.executable, "-m", "tests.tools.sanity", core)) for core in CORES), slow_lane=True),
     pytest("tests/package", slow_lane=True),

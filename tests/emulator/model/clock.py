@@ -67,12 +67,11 @@ class Clock:
         return max(0.0, (self._timers[0][0] - self.now()) / self._speed)
 
     def run(self) -> bool:
-        """Carry out everything that is due. A timer may set others that are due at once."""
-        ran = False
-        while not self._held and self._timers and self._timers[0][0] <= self.now():
-            heapq.heappop(self._timers)[3]()
-            ran = True
-        return ran
+        """Carry out the next timer if it is due."""
+        if self._held or not self._timers or self._timers[0][0] > self.now():
+            return False
+        heapq.heappop(self._timers)[3]()
+        return True
 
     def leap(self) -> bool:
         """Carry out the next timer now, whenever it is due, and also while the clock is held."""

@@ -60,11 +60,8 @@ class Engine(Parts):
         clock.after(pause.seconds, lambda: self._go_on(command), command)
 
     def advance(self) -> bool:
-        """Everything that is due by now."""
-        moved = False
-        while self.execution.run() or self.clock.run():
-            moved = True
-        return moved
+        """The next thing that is due, if there is one."""
+        return self.execution.run() or self.clock.run()
 
     def wait(self) -> float | None:
         """Real seconds until something happens by itself."""

@@ -10,7 +10,7 @@ from types import TracebackType
 
 from tests.emulator.model.engine import Engine
 
-LONGEST_NAP = 1.0
+SHORTEST_NAP, LONGEST_NAP = 0.0005, 1.0
 
 
 class Gate:
@@ -18,11 +18,20 @@ class Gate:
         self.engine = engine
         self._changed = threading.Condition(threading.RLock())
         self._closed = False
+        self._awaited: list[Callable[[], bool]] = []
 
     def __enter__(self) -> Engine:
         self._changed.acquire()
-        self.engine.advance()
+        self._advance()
         return self.engine
+
+    def _advance(self) -> bool:
+        """What is due happens, but not beyond the moment that somebody waits for: on a busy machine the waiting thread may need longer
+        to wake up than a task takes, and its answer would show what came afterwards."""
+        moved = False
+        while not any(condition() for condition in self._awaited) and self.engine.advance():
+            moved = True
+        return moved
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._changed.notify_all()
@@ -30,11 +39,15 @@ class Gate:
 
     def wait(self, condition: Callable[[], bool]) -> None:
         """Inside the lock; others get it meanwhile."""
-        while True:
-            self.engine.advance()
-            if condition():
-                return
-            self._nap()
+        self._awaited.append(condition)
+        try:
+            while not condition():
+                if self._advance():
+                    self._changed.notify_all()
+                else:
+                    self._nap()
+        finally:
+            self._awaited.remove(condition)
 
     def nap(self, seconds: float) -> None:
         """Let others have the lock for this long, in real seconds."""
@@ -42,13 +55,13 @@ class Gate:
 
     def _nap(self) -> None:
         wait = self.engine.wait()
-        self._changed.wait(LONGEST_NAP if wait is None else min(wait, LONGEST_NAP))
+        self._changed.wait(LONGEST_NAP if wait is None else min(max(wait, SHORTEST_NAP), LONGEST_NAP))
 
     def drive(self) -> None:
         """What is due happens although nobody asks."""
         with self._changed:
             while not self._closed:
-                if self.engine.advance():
+                if self._advance():
                     self._changed.notify_all()
                 self._nap()
 

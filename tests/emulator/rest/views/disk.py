@@ -53,7 +53,7 @@ def disk_tree(parts: Parts, disk: Disk) -> Tree:
     if disk.lun:
         return {**tree, **_lun_fields(disk)}
     images = parts.tables.images.of(disk.id)
-    current = next(image for image in images if image.active)
+    current = next((image for image in images if image.active), images[-1])
     tree.update(_image_fields(parts, disk, current, current.id, sum(parts.storage.used(image.id) for image in images)))
     tree["disk_profile"] = reference("diskprofiles", DISK_PROFILE)
     tree["quota"] = _quota(parts)
