@@ -48,11 +48,14 @@ def show(options: Options, more: Callable[[Vm, Params], Result]) -> None:
     def names(module: AnsibleModule, hypervisor: Hypervisor) -> Sequence[str]:
         return module.params["vm"] or hypervisor.owner_of(module.params["disk"])
 
-    def look(backend: Backend, params: Params) -> Result:
-        vm = backend.read()
-        return {"changed": False, "vm": {**render.info(vm), "report": report(vm), **more(vm, params)}}
+    def work(module: AnsibleModule) -> Work:
+        def look(backend: Backend) -> Result:
+            vm = backend.read()
+            return {"changed": False, "vm": {**render.info(vm), "report": report(vm), **more(vm, module.params)}}
 
-    _serve(options, lambda module: lambda backend: look(backend, module.params), names, patient=False)
+        return look
+
+    _serve(options, work, names, patient=False)
 
 
 def _serve(options: Options, work: Callable[[AnsibleModule], Work], names: Callable[[AnsibleModule, Hypervisor], Sequence[str]], patient: bool = True) -> None:

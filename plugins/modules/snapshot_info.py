@@ -285,8 +285,8 @@ vm:
       elements: str
     profiles:
       description:
-        - What each profile would take of the VM, by the name of the profile, with the keys C(takes) and C(leaves) (lists of C(disk), C(id) and C(why)), C(memory),
-          C(quiesce), and C(refused).
+        - What each profile would take of the VM, by the name of the profile, with the keys C(takes) and C(leaves) (lists of C(disk), C(id) and
+          C(why)), C(memory), C(quiesce), and C(refused).
         - C(refused) is null, or says with C(reason), C(msg) and C(hint) why a snapshot by this profile could not be taken now.
       returned: always
       type: dict

@@ -122,9 +122,8 @@ def test_flags_follow_the_source_or_the_image(rest: Client, engine: Emulator) ->
     made = machine(engine, "flags", ("os", "db"))
     path = f"/vms/{made.id}/diskattachments/"
     s1 = engine.snapshot(made.id, "s1", [made.disks["os"]])
-    for disk, change in (("os", "bootable>false</bootable"), ("db", "bootable>true</bootable"), ("db", "active>false</active")):
-        tag = change.split(">")[0]
-        body = f"<disk_attachment><{change.split('</')[0]}</{tag}></disk_attachment>"
+    for disk, tag, value in (("os", "bootable", "false"), ("db", "bootable", "true"), ("db", "active", "false")):
+        body = f"<disk_attachment><{tag}>{value}</{tag}></disk_attachment>"
         assert rest.put(path + made.disks[disk], body).status == 200
         engine.settle()
     rest.put(f"/disks/{made.disks['os']}", "<disk><name>renamed</name></disk>")

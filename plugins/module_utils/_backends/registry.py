@@ -28,7 +28,7 @@ def connect(params: Mapping[str, Any], users: bool, patient: bool = True) -> Hyp
         from .ovirt.login import login
 
         names_storage = not patient or "storage" in json.dumps([params.get("disks"), params.get("exclude")])
-        return Ovirt(login(params.get("auth")), params["timeout"], params["poll_interval"], patient, names_storage)
+        return Ovirt(login(params.get("auth"), os.environ), params["timeout"], params["poll_interval"], patient, names_storage)
     from .libvirt.connection import Libvirt
 
     return Libvirt(params.get("uri") or os.environ.get(LIBVIRT_URI) or "qemu:///system", params["timeout"], params["poll_interval"], users)

@@ -53,13 +53,16 @@ class MoveDisk(Command):
 
     @property
     def _route(self) -> str:
-        return f"Disk {self.disk.alias} from {self.tables.domains[self.disk.domain_id].name} to {self.to.name}"
+        source = self.tables.domains.get(self.disk.domain_id)
+        return f"Disk {self.disk.alias} from {source.name if source else '<UNKNOWN>'} to {self.to.name}"
 
     @property
     def title(self) -> str:
         return f"Migrating {self._route} of VM {self.vm.name}" if self.live else f"Moving {self._route}"
 
     def check(self) -> None:
+        if self.disk.lun:
+            raise self.verb.cannot("The disk is not an image.", 400)
         if self._vm:
             checks.not_locked(self.verb, self._vm)
             checks.no_row_locked(self.tables, self.verb, self._vm)

@@ -43,7 +43,7 @@ class Login:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def login(auth: Mapping[str, Any] | None, environment: Mapping[str, str] = os.environ) -> Login:
+def login(auth: Mapping[str, Any] | None, environment: Mapping[str, str]) -> Login:
     """Raises Refused when it is not known where to or as whom to log in."""
     given = {key: value for key, value in (auth or {}).items() if value not in (None, "")}
     for key, name in ENVIRONMENT.items():

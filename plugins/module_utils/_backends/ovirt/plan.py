@@ -94,16 +94,17 @@ def _commit(vm: Vm, change: Leave) -> tuple[Step, ...]:
     shows = vm.preview.shows
     deleted = _names(vm, destroyed(vm, shows))
     args = {"shows": replace(shows, disks=shows.sources).as_dict(), "request_id": change.request_id, "deletes": list(destroyed(vm, shows))}
-    steps = [Step("commit", vm.name, "commit the preview" + (f", which deletes {deleted}" if deleted else ""), args), *_drop_source(vm)]
+    steps = [Step("commit", vm.name, "commit the preview" + (f", which deletes {deleted}" if deleted else ""), args)]
+    for disk, flags in _repairs(vm).items():
+        says = ", ".join(f"{name.replace('_', ' ')} {str(value).lower()}" for name, value in flags.items())
+        steps.append(Step("repair", vm.label(disk), f"set {says}, as in the configuration", {"disk": disk, "flags": dict(flags)}))
+    steps += _drop_source(vm)  # the last that knows the configuration, in case of a death
     gone = {image for images in abandoned(vm, shows).values() for image in images}
     newer = False  # those the engine removes itself, unless they hold a disk that it deletes
     for snapshot_id, left in after_commit(vm, shows, gone).items():
         if left is None and (not newer or deleted):
             steps.append(Step("drop", vm.snapshot_name(snapshot_id), "remove the snapshot, of which nothing is left", {"snapshot": snapshot_id}))
         newer = newer or snapshot_id == shows.config
-    for disk, flags in _repairs(vm).items():
-        says = ", ".join(f"{name.replace('_', ' ')} {str(value).lower()}" for name, value in flags.items())
-        steps.append(Step("repair", vm.label(disk), f"set {says}, as in the configuration", {"disk": disk, "flags": dict(flags)}))
     return tuple(steps)
 
 

@@ -53,6 +53,8 @@ def read(vm: Any, closer: Closer, storage: Mapping[str, str]) -> Vm:
     )
     if row is not None:
         found = _outside(vm, row, found, closer)
+    else:
+        found = replace(found, disks=_plugged_again(vm, found.disks))
     rows = [each for each in raw.rows(vm, "regular") if not source.is_own(each)]
     # An engine keeps them in a line, by age.
     parents = [None, *(each.id for each in rows)]
@@ -132,6 +134,12 @@ def _unfinished(vm: Any, row: Any) -> str:
         return ""
     kinds = [each.kind[len(source.BEGINS) :] for each in source.own(vm)]
     return f"snapshot {', '.join(repr(kind) for kind in kinds)}" if kinds else ""
+
+
+def _plugged_again(vm: Any, disks: tuple[Disk, ...]) -> tuple[Disk, ...]:
+    """As the end of interrupted work will show the disks: it plugs in what was unplugged for a moment."""
+    noted = {disk for found in source.of_kind(source.own(vm), source.UNPLUGGING) for disk in found.note.get("disks", ())}
+    return tuple(replace(disk, plugged=True) if disk.id in noted else disk for disk in disks)
 
 
 def _outside(vm: Any, row: Any, inside: Vm, closer: Closer) -> Vm:

@@ -11,6 +11,8 @@ from ansible.module_utils.basic import missing_required_lib
 
 from ..._engine.errors import BackendFailed
 
+__all__ = ["demand", "http", "reader", "sdk", "types", "writer"]
+
 sdk: Any
 types: Any
 http: Any

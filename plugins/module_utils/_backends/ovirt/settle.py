@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from . import raw, source
+from . import ovf, raw, source
 from .create import make
 from .desk import Desk
 from .health import damage
 from .leave import drop_own
+from .plan import REPAIRED
 from .preview import set_flags
 from .remove import delete_row
 
@@ -28,4 +29,20 @@ def settle(desk: Desk) -> None:
         if found.kind == source.UNPLUGGING:
             for disk in found.note.get("disks", ()):
                 set_flags(desk, disk, active=True)
+        if found.kind == source.SOURCE:
+            _set_right(desk, found.id)
         drop_own(desk, found.id)
+
+
+def _set_right(desk: Desk, source_id: str) -> None:
+    """After a commit of this configuration: what came with the disks' images is set as it says. A commit dates the current state like its source."""
+    vm = desk.at_rest()
+    row = desk.engine.snapshot(desk.id, source_id, config=True)
+    if row.date != raw.row(vm, "active").date:
+        return
+    known = ovf.config(row).disks
+    for attachment in raw.snapshottable(vm):
+        flags = known.get(attachment.disk.id)
+        differs = {name: getattr(flags, name) for name in REPAIRED if flags and str(getattr(attachment, name)) != str(getattr(flags, name))}
+        if differs:
+            set_flags(desk, attachment.disk.id, **differs)
