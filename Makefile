@@ -32,7 +32,7 @@ test: ready ## Run everything that CI runs; the last line says "N passed, M fail
 	@$(SUITE)
 
 ##@ Parts of "make test"
-.PHONY: lint tools unit page docs-blocks lab contract ovirt truth test-emulator crash sanity package
+.PHONY: lint tools unit page roles roles-ovirt molecule docsite docs-blocks lab contract ovirt truth test-emulator crash sanity package
 lint: ready ## ruff, mypy, yamllint, ansible-lint and antsibull
 	@$(SUITE) --jobs 2 lint
 
@@ -44,6 +44,18 @@ unit: ready ## Tests without a hypervisor
 
 page: ready ## Tests of the composer page, in a real browser and on real VMs
 	@$(SUITE) page -- $(ARGS)
+
+roles: ready ## Each playbook and role on a real libvirt: twice, in check mode, with a death in the middle
+	@$(SUITE) roles -- $(ARGS)
+
+roles-ovirt: ready ## The same on the engine emulator
+	@$(SUITE) roles-ovirt -- $(ARGS)
+
+molecule: ready ## Each role by itself
+	@$(SUITE) molecule
+
+docsite: ready ## Build the documentation, follow its links, play its guides
+	@$(SUITE) docsite -- $(ARGS)
 
 docs-blocks: ready ## Play the examples of README and modules
 	@$(SUITE) docs-blocks -- $(ARGS)
@@ -73,7 +85,10 @@ package: ready ## Build the tarball, install it offline, use it, import it
 	@$(SUITE) package -- $(ARGS)
 
 ##@ Others
-.PHONY: bench coverage emulator format ui
+.PHONY: bench coverage docs emulator format ui
+docs: ready ## Build the documentation into build/docs
+	@python docs/docsite/build.py
+
 ui: ready ## Build the composer page anew; what was built is committed
 	@ui/build
 
@@ -94,7 +109,7 @@ format: ready ## Let ruff mend what it can
 ##@ Preparation
 .PHONY: help setup .venv ready clean distclean
 help: ## Show this
-	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z.-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z.-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install the system packages that are missing (says which; needs root if there are any)
 	@tests/tools/system-packages

@@ -92,11 +92,15 @@ PARTS = (
     pytest("tests/crash", "--numprocesses=2"),
     pytest("tests/docs", name="docs-blocks"),
     pytest("tests/ui", name="page"),
+    pytest("tests/roles", "--ground=libvirt"),
+    Part("molecule", (Check("molecule", ("molecule", "test", "--all")),)),
+    pytest("tests/docsite"),
     Part("demo", (Check("demo", ("make", "--no-print-directory", "demo")),)),
     pytest("tests/emulator", slow_lane=True),
     # Most of it is sleeping between two looks; each worker has an emulator of its own.
     pytest("tests/truth", "--numprocesses=8", "--dist=worksteal", slow_lane=True),
     pytest("tests/contract", "--backend=ovirt", name="ovirt", slow_lane=True),
+    pytest("tests/roles", "--ground=ovirt", name="roles-ovirt", slow_lane=True),
     Part("sanity", tuple(Check(core, (sys.executable, "-m", "tests.tools.sanity", core)) for core in CORES), slow_lane=True),
     pytest("tests/package", slow_lane=True),
 )
