@@ -75,6 +75,9 @@ def chains(text: str) -> str:
     drawn = list(bars(lines))
     if not moments or not drawn:
         raise Undrawable("moments in the first line and bars below are wanted")
+    adrift = [name for name, column in moments if not any(line[column : column + 1] == "|" for line in lines)]
+    if adrift:
+        raise Undrawable(f"no bar ends where {', '.join(adrift)} begins")
     signs = [sign for sign in SIGNS if any(bar.sign == sign for bar in drawn)]
     width = max([len(line) for line in (head, *lines)] + [sum(len(SIGNS[sign][0]) + 5 for sign in signs)]) * STEP + 2 * PAD
     bottom = TOP + len(lines) * ROW

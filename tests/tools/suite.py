@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs the test suite or parts of it, counts, and ends with "N passed, M failed":  python -m tests.tools.suite [--jobs N] [PART ...] [-- PYTEST_ARGUMENT ...]
 
-Without parts it runs all of them in two lanes side by side: the first has what fails fast and all that starts guests, which are never
-started by two parts at once; the second has what only takes long. Named parts are shown as they run; of the whole suite only what failed
+Without parts it runs all of them in two lanes side by side: the first has what fails fast and most of what starts guests; the second has
+what only takes long, and at its end the guides of the documentation. Named parts are shown as they run; of the whole suite only what failed
 is shown. All output is in build/logs.
 
 A pytest part counts its tests, any other part its checks. A check that ends badly without a failed test counts as a failure, as does a
@@ -94,7 +94,6 @@ PARTS = (
     pytest("tests/ui", name="page"),
     pytest("tests/roles", "--ground=libvirt"),
     Part("molecule", (Check("molecule", ("molecule", "test", "--all")),)),
-    pytest("tests/docsite"),
     Part("demo", (Check("demo", ("make", "--no-print-directory", "demo")),)),
     pytest("tests/emulator", slow_lane=True),
     # Most of it is sleeping between two looks; each worker has an emulator of its own.
@@ -103,6 +102,7 @@ PARTS = (
     pytest("tests/roles", "--ground=ovirt", name="roles-ovirt", slow_lane=True),
     Part("sanity", tuple(Check(core, (sys.executable, "-m", "tests.tools.sanity", core)) for core in CORES), slow_lane=True),
     pytest("tests/package", slow_lane=True),
+    pytest("tests/docsite", slow_lane=True),
 )
 
 
