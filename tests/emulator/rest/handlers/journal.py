@@ -8,7 +8,7 @@ from tests.emulator.model.journal import Job
 from tests.emulator.rest.errors import Empty, Fault
 from tests.emulator.rest.exchange import Answer, Exchange
 from tests.emulator.rest.routes import route
-from tests.emulator.rest.search import SQL, select
+from tests.emulator.rest.search import SQL, limit_of, select
 from tests.emulator.rest.views.journal import event_tree, job_tree, step_tree
 from tests.emulator.rest.views.vm import collection
 
@@ -60,7 +60,7 @@ def end_job(x: Exchange, job_id: str, verb: str) -> Answer:
 
 @route("GET", "/events")
 def events(x: Exchange) -> Answer:
-    """The newest first."""
+    """The newest first. ``from``: only those after that one."""
     fields = {
         "correlation_id": lambda event: event.correlation_id,
         "severity": lambda event: event.severity,
@@ -68,7 +68,8 @@ def events(x: Exchange) -> Answer:
         "vm.name": lambda event: event.vm_name or "",
         "message": lambda event: event.description,
     }
-    visible = [event for event in reversed(x.engine.journal.events) if event.vm_id is None or x.user.sees(event.vm_id)]
+    after = limit_of(x.query("from")) or 0
+    visible = [event for event in reversed(x.engine.journal.events) if event.id > after and (event.vm_id is None or x.user.sees(event.vm_id))]
     limit = DEFAULT_LIMIT if x.limit is None else x.limit
     found = select(visible, x.query("search") or "", fields, bare="message", limit=limit)
     return Answer(200, "events", collection("event", [event_tree(x.engine, event, x.user.id) for event in found]))
