@@ -189,9 +189,9 @@ def test_selectors_of_the_wrong_kind(module, lab):
         assert (result["failed"], result["reason"]) == (True, "bad_selector"), disks
 
 
-def test_ovirt_is_another_release(module):
+def test_an_engine_that_is_not_said(module):
     result = module("info", vm="app01", uri=None, backend="ovirt")
-    assert (result["failed"], result["reason"]) == (True, "no_ovirt_backend")
+    assert (result["failed"], result["reason"]) == (True, "bad_auth")
 
 
 def test_uri_of_the_environment(module, lab):

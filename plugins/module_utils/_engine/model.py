@@ -28,7 +28,7 @@ class Disk:
     """A disk of a VM. ``fixed`` says why it cannot take part in snapshots; it is empty for a disk that can.
 
     ``removable`` marks a drive for media: it belongs to the configuration and comes and goes with it. A disk that is not ``plugged``
-    belongs to the VM, and the guest does not see it.
+    belongs to the VM, and the guest does not see it. ``alias`` is the name that comes with the image, where that brings a name with it.
     """
 
     id: str
@@ -44,6 +44,7 @@ class Disk:
     read_only: bool = False
     interface: str = ""
     pass_discard: bool = False
+    alias: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,8 @@ class Capabilities:
     """Whether a disk is bootable goes with its image, and not with the configuration."""
     notes_requests: bool = True
     """A request can be noted as carried out although there was nothing to do for it."""
+    merges_again: bool = False
+    """An image that counts as missing is one whose merge failed: the same removal once more is the cure."""
     tells_quiesced: bool = True
     """Whether the guest was frozen can be known."""
 

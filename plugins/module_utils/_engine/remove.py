@@ -65,7 +65,7 @@ def _check(vm: Vm, snapshot: Snapshot, merged: dict[str, tuple[str, str]]) -> No
         )
     for disk, (below, above) in merged.items():
         lost = [image for image in vm.chain(above) if image in vm.images and vm.images[image].missing]
-        if lost:
+        if lost and not vm.can.merges_again:
             raise Refused(
                 f"VM {vm.name}: disk {vm.label(disk)} of snapshot {snapshot.name} needs image {lost[0]}, which is not there",
                 "missing_image",

@@ -161,7 +161,7 @@ class OvirtVm:
     def look(self, vm: Vm, decision: Decision) -> Vm:
         from .look import look  # what is decided without it does not load it
 
-        return look(self._desk, self._vm, vm, decision, lambda wanted: read(self._vm, self._closer(wanted), self._storage))
+        return look(self._desk, self._vm, vm, decision, lambda wanted: read(self._vm, self._closer(wanted), self._storage), self._configs)
 
     @contextmanager
     def hold(self) -> Iterator[bool]:

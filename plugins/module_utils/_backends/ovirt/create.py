@@ -13,6 +13,8 @@ from . import raw
 from .desk import Desk
 from .faults import detail_of
 from .health import damage
+from .jobs import Done
+from .leftovers import creations, leftovers
 from .sdk import sdk, types
 
 
@@ -24,20 +26,54 @@ def snapshot(desk: Desk, args: Mapping[str, Any]) -> None:
 
 def make(desk: Desk, what: str, description: str, disks: Sequence[str], memory: bool = False, key: str = "") -> str:
     """Make a snapshot of exactly these disks, and return its id. One that is there already is taken for it."""
-    vm = desk.at_rest()
-    there = next((row for row in raw.rows(vm, "regular") if row.description == description and _held(vm, row.id) == set(disks)), None)
-    if there is not None:
-        return str(there.id)
-    new = str(raw.row(vm, "active").id)
-    body = types.Snapshot(description=description, persist_memorystate=memory, disk_attachments=_only(disks))
+    new = ""
+
+    def body() -> Any:
+        nonlocal new
+        vm = desk.at_rest()
+        there = _there(vm, description, disks)
+        if there:
+            raise Done(there)
+        new = str(raw.row(vm, "active").id)
+        return types.Snapshot(description=description, persist_memorystate=memory, disk_attachments=_only(disks))
+
+    def happened(now: Any) -> bool:
+        row = raw.regular(now, new)
+        return row is not None and row.description == description
+
     try:
-        status = desk.ask(what, "c", (key or description,), "POST", "/snapshots", body, lambda now: raw.regular(now, new) is not None)
+        named, answer = desk.send(what, "c", (key or description,), "POST", "/snapshots", body, happened)
+    except Done as done:
+        return str(done)
     except BackendFailed as error:
-        raise _failed(desk, what, new, error.message) from error
-    if status in ("failed", "aborted"):
-        raise _failed(desk, what, new, f"{what}: the engine failed")
+        if error.reason != "backend_failed":
+            raise
+        # What was refused made no snapshot. One with that id is somebody else's.
+        raise _failed(desk, what, "", error.message, memory) from error
+    foreseen, new = new, str(answer.id) if answer is not None else new
+    if desk.wait(what, named, answer) in ("failed", "aborted"):
+        ours = raw.regular(desk.at_rest(), new)
+        raise _failed(desk, what, new if ours is not None and ours.description == description else "", f"{what}: the engine failed", memory)
+    if new != foreseen:  # somebody else made one just before
+        first = _there(desk.at_rest(), description, disks)
+        if first and first != new:
+            _remove_twin(desk, new)
+            return first
     desk.made.add(new)
     return new
+
+
+def _there(vm: Any, description: str, disks: Sequence[str]) -> str:
+    """Id of the oldest snapshot that is like this; empty when there is none."""
+    return next((str(row.id) for row in raw.rows(vm, "regular") if row.description == description and _held(vm, row.id) == set(disks)), "")
+
+
+def _remove_twin(desk: Desk, snapshot_id: str) -> None:
+    """Ours, which is not needed: disk by disk, so that a failure leaves nothing locked."""
+    from .remove import delete_row, merge
+
+    merge(desk, {"snapshot": snapshot_id, "disks": sorted(_held(desk.at_rest(), snapshot_id))})
+    delete_row(desk, snapshot_id)
 
 
 def _only(disks: Sequence[str]) -> list[Any]:
@@ -49,18 +85,34 @@ def _held(vm: Any, snapshot_id: str) -> set[str]:
     return {found.disk.id for found in raw.snapshottable(vm) if raw.image_of(found.disk, snapshot_id)}
 
 
-def _failed(desk: Desk, what: str, new: str, said: str) -> VmError:
+def _failed(desk: Desk, what: str, new: str, said: str, memory: bool) -> VmError:
     """What a failed creation leaves is taken away at once: the next one would make the damage permanent."""
     hint = "see the engine's events; run again"
+    if memory:
+        hint += f"; disks {desk.name}_snapshot_memory and {desk.name}_snapshot_metadata, which nothing needs, may be left locked"
     vm = desk.at_rest()
     if raw.regular(vm, new) is not None:
-        from .remove import delete_row
-
-        delete_row(desk, new)
-        return BackendFailed(f"{said}; the snapshot that it left, whose images may not exist, was removed", "create_failed", hint)
+        return _left(desk, vm, new, said, hint)
     if damage(desk.engine, vm):
         return BackendFailed(f"{said}; it left disks whose images do not fit", "create_failed", "run again, this is repaired first")
     return BackendFailed(f"{said}; nothing of it is left", "create_failed", hint)
+
+
+def _left(desk: Desk, vm: Any, new: str, said: str, hint: str) -> VmError:
+    """The snapshot is there, over images that may not be: it goes, and those of ours below it that failed before, the oldest first."""
+    from .remove import delete_row
+
+    older = [each for each in leftovers(desk, vm, creations(desk)) if each != new]
+    names = {row.id: str(row.description).split("\n", 1)[0] for row in raw.rows(vm, "regular")}
+    for each in (*older, new):
+        delete_row(desk, each)
+    said += "; the snapshot that it left, whose images may not exist, was removed"
+    if older:
+        said += f", and with it {', '.join(names[each] for each in older)}, whose creation had failed before"
+    below = [name for each, name in names.items() if each not in (*older, new)]
+    if below and not older:
+        hint += f"; if it fails again, the creation of snapshot {below[-1]} may have failed as well: see the events of that time, and remove it"
+    return BackendFailed(said, "create_failed", hint)
 
 
 def probe(desk: Desk, args: Mapping[str, Any]) -> None:

@@ -16,6 +16,9 @@ QUIET_FOR = 10.0
 """Seconds without a job after which what is locked is locked for good."""
 
 
+HUNG_AFTER = 1800.0
+"""Seconds after which a preview or a commit that locks the VM is taken to hang; what they do takes seconds, or some minutes."""
+
 FRESH = 5.0
 """Seconds that a read is good for, when nothing was sent since; what changes meanwhile shows in what is read afterwards."""
 
@@ -97,17 +100,22 @@ class Desk:
             self.engine.lists_jobs = False
             return True
         # A job does not tell its VM but in its text; that of another VM whose name begins alike is no harm: it is waited for.
-        return any(str(job.status) == "started" and vm.name in (job.description or "") for job in found)
+        return any(str(job.status) == "started" and vm.name in (job.description or "") and not _hangs(vm, job) for job in found)
 
     def send(self, what: str, verb: str, key: tuple[Any, ...], method: str, path: str, body: Any, happened: Callable[[Any], bool]) -> tuple[str, Any]:
         """Send a request, once: its correlation id and the engine's answer. ``happened`` says by the VM whether it took effect.
 
-        Raises what the engine refuses, translated.
+        ``body`` may be what makes the body: it is asked each time, for others may have been at work meanwhile. Raises what the engine refuses,
+        translated.
         """
-        named = jobs.correlation_id(jobs.prefix(verb, self.id, *key))
         engine = self.engine
-        self.latest = None
-        return named, jobs.send(engine, what, named, lambda: engine.act(method, self.path + path, body, named), lambda: happened(self.look()))
+
+        def request(named: str) -> Any:
+            content = body() if callable(body) else body
+            self.latest = None
+            return engine.act(method, self.path + path, content, named)
+
+        return jobs.send(engine, what, jobs.prefix(verb, self.id, *key), request, lambda: happened(self.look()))
 
     def wait(self, what: str, named: str, answer: Any, limit: float | None = None) -> str:
         """Wait until the job of a request is over: finished, failed or unknown. ``limit`` in seconds, if it is less than the task's own."""
@@ -122,3 +130,9 @@ class Desk:
         """Send a request and wait until it is over."""
         named, answer = self.send(what, verb, key, method, path, body, happened)
         return self.wait(what, named, answer, limit)
+
+
+def _hangs(vm: Any, job: Any) -> bool:
+    """The job of a preview or a commit that will never end; nothing else has locked the whole VM for so long."""
+    long_ago = job.start_time is not None and time.time() - job.start_time.timestamp() > HUNG_AFTER
+    return long_ago and str(vm.status) == "image_locked" and (job.description or "").startswith(("Preview VM Snapshot", "Restoring VM Snapshot"))

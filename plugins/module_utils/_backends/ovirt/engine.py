@@ -11,7 +11,7 @@ from typing import Any, Callable, TypeVar
 
 from ..._engine.errors import BackendFailed, VmError
 from .clock import Clock
-from .faults import LANGUAGE, Lost, stumbled, translate
+from .faults import LANGUAGE, PERMITS, Lost, stumbled, translate
 from .login import Login
 from .sdk import http, reader, sdk, types, writer
 
@@ -60,7 +60,15 @@ class Engine:
         if isinstance(error, sdk.AuthError) and self._login.token and not self._login.password and "SSO" in str(error):
             # The SDK then tries to log in as nobody, and reports that.
             return BackendFailed(f"{what}: the engine does not take the token", "login_failed", "it may have expired: log in anew")
+        if stumbled(error) and self._is_shut_out():
+            return BackendFailed(f"{what}: the engine does not let this user in", "login_failed", f"check who it is; {PERMITS}")
         return translate(error, what)
+
+    def _is_shut_out(self) -> bool:
+        """The SDK does not tell the status of an answer that is a web page."""
+        with suppress(Exception):
+            return bool(self._sdk.wait(self._sdk.send(http.Request(method="GET"))).code == 401)
+        return False
 
     def another(self, clock: Clock) -> Engine:
         """A connection of its own for another thread, with this one's login."""

@@ -12,6 +12,7 @@ import hashlib
 import json
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Callable
 
@@ -42,39 +43,43 @@ def correlation_id(begins: str) -> str:
     return f"{begins}-{uuid.uuid4().hex}"[:36]
 
 
-def send(engine: Engine, what: str, named: str, request: Callable[[], Any], happened: Callable[[], bool]) -> Any:
-    """Send the request and return the engine's answer; None when it was lost, but is known to be carried out.
+class Done(Exception):
+    """Raised while a request is put together, by who finds that it is not needed any more."""
 
-    ``named`` is the request's correlation id; ``happened`` reads whether it shows already. Waits while somebody else is at work. Raises Busy when
-    that does not end, and the engine's refusal, translated.
+
+def send(engine: Engine, what: str, begins: str, request: Callable[[str], Any], happened: Callable[[], bool]) -> tuple[str, Any]:
+    """Send the request; its correlation id and the engine's answer, which is None when it was lost, but is known to be carried out.
+
+    ``request`` gets the correlation id, another one each time: a refusal leaves a job as well, which failed. ``happened`` reads whether it
+    shows already. Waits while somebody else is at work. Raises Busy when that does not end, and the engine's refusal, translated.
     """
     for number in range(REPEATS):
+        named = correlation_id(begins)
         try:
-            return _when_free(engine, what, request)
+            for _passed in _until_free(engine, what):
+                named = correlation_id(begins)
+                try:
+                    return named, request(named)
+                except sdk.Error as error:
+                    if not PASSING.search(detail_of(error)):
+                        raise
         except Lost:
             if _known(engine, named, happened):
-                return None
+                return named, None
             if number == REPEATS - 1:
                 raise BackendFailed(f"{what}: the engine gives no answer and begins nothing", "no_answer", "look at the engine, then run again") from None
-        except VmError:
+        except (VmError, Done):
             raise
         except Exception as error:
             raise translate(error, what) from error
-    return None
+    raise BackendFailed(what)  # not reached: the last turn returns or raises
 
 
-def _when_free(engine: Engine, what: str, request: Callable[[], Any]) -> Any:
-    said = ""
+def _until_free(engine: Engine, what: str) -> Iterator[float]:
     try:
-        for _passed in _at_once_and(engine.clock.ticks(what)):
-            try:
-                return request()
-            except sdk.Error as error:
-                if not PASSING.search(detail_of(error)):
-                    raise
-                said = detail_of(error)
+        yield from _at_once_and(engine.clock.ticks(what))
     except Interrupted as error:
-        raise Busy(f"{what}: {said}", "engine_busy", "wait until that is done, then run again") from error
+        raise Busy(f"{what}: somebody else is at work on the VM", "engine_busy", "wait until that is done, then run again") from error
 
 
 def _at_once_and(ticks: Any) -> Any:
@@ -109,6 +114,11 @@ def status_of(engine: Engine, named: str) -> str:
     if codes & ENDED_BADLY:
         return "failed"
     return "finished" if codes & ENDED_WELL else "started" if codes else "none"
+
+
+def failed_by_events(engine: Engine, named: str) -> bool:
+    """Its job may run for ever all the same."""
+    return any(int(event.code) in ENDED_BADLY for event in engine.events(named))
 
 
 def _together(statuses: list[str]) -> str:

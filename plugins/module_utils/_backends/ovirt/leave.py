@@ -32,17 +32,28 @@ def commit(desk: Desk, args: Mapping[str, Any]) -> None:
 
 def undo(desk: Desk, args: Mapping[str, Any]) -> None:
     _leave(desk, "undo", "u", (), "/undosnapshot")
+    for found in source.of_kind(source.own(desk.at_rest()), source.UNPLUGGING):  # of one that was at work at the same time
+        for disk in found.note.get("disks", ()):
+            set_flags(desk, disk, active=True)
 
 
 def _leave(desk: Desk, verb: str, mark: str, key: tuple[Any, ...], path: str, hangs: bool = False) -> None:
     vm = desk.at_rest()
     if raw.row(vm, "preview") is None:
         return
-    if str(vm.status) not in SAFE:
-        raise Refused(f"VM {desk.name} is {vm.status} and must be down to {verb}", "vm_running", "shut it down, or set if_running: shutdown or poweroff")
     what = f"the {verb} of the preview of VM {desk.name}"
+    shown = raw.row(vm, "active").id  # another one in each preview
+
+    def body() -> Any:
+        now = desk.at_rest()
+        if raw.row(now, "preview") is not None and raw.row(now, "active").id != shown:
+            raise Interrupted(f"{what}: another one was opened meanwhile", "changed_meanwhile", "look at the VM, then run again")
+        if str(now.status) not in SAFE:
+            raise Refused(f"VM {desk.name} is {now.status} and must be down to {verb}", "vm_running", "shut it down, or set if_running: shutdown or poweroff")
+        return types.Action()
+
     try:
-        desk.ask(what, mark, key, "POST", path, types.Action(), lambda now: raw.row(now, "preview") is None, limit=HANGS_AFTER if hangs else None)
+        desk.ask(what, mark, key, "POST", path, body, lambda now: raw.row(now, "preview") is None, limit=HANGS_AFTER if hangs else None)
     except Interrupted as error:
         vm = desk.look()
         if hangs and str(vm.status) == "image_locked" and raw.row(vm, "preview") is None:
@@ -51,18 +62,22 @@ def _leave(desk: Desk, verb: str, mark: str, key: tuple[Any, ...], path: str, ha
         raise
     except VmError as error:
         # The engine says so when there is no preview, and also while one is being opened or left: the rows tell.
-        if NO_PREVIEW not in error.message or raw.row(desk.at_rest(), "preview") is not None:
+        shown = raw.row(desk.at_rest(), "preview") is not None
+        if error.reason == "backend_failed" and shown:
+            raise _still_open(error.message, verb) from error
+        if NO_PREVIEW not in error.message or shown:
             raise
     vm = desk.at_rest()
     if raw.row(vm, "preview") is not None:
-        raise BackendFailed(
-            f"{what}: the engine failed, and the preview is still open",
-            "commit_failed" if verb == "commit" else "undo_failed",
-            f"run again, only to {verb}: never the other way now",
-        )
+        raise _still_open(f"{what}: the engine failed", verb)
     if raw.is_locked(vm):
         problem = stuck(vm)
         raise BackendFailed(f"VM {desk.name}: {problem.says}", problem.code, problem.hint)
+
+
+def _still_open(said: str, verb: str) -> VmError:
+    said, hint = f"{said}; the preview is still open", f"run again, only to {verb}: never the other way now"
+    return BackendFailed(said, "commit_failed", hint) if verb == "commit" else BackendFailed(said, "undo_failed", hint)
 
 
 def drop_source(desk: Desk, args: Mapping[str, Any]) -> None:

@@ -4,25 +4,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Callable
 
-from ..._engine.changes import Create, Decision, Enter, Leave
+from ..._engine.changes import Change, Create, Decision, Enter, Leave, Remove
 from ..._engine.model import Composition, Disk, Problem, Vm
-from . import jobs, raw
+from . import jobs, ovf, raw
 from .desk import Desk
 from .health import damage, is_torn
+from .leftovers import creation_failed, creations, leftovers, made_as
 from .problems import stuck
 
-COMMITTING, CREATING = 94, 45
-"""Codes of events that tell that something was begun. A commit that began takes place, whatever becomes of its deletions."""
-
-FAILED_CREATION = {69, 10774}
+COMMITTING = 94
+"""Code of the event that tells that a commit was begun. It takes place then, whatever becomes of its deletions."""
 
 
-def look(desk: Desk, raw_vm: Any, vm: Vm, decision: Decision, read_with: Callable[[Sequence[str]], Vm]) -> Vm:
-    """``read_with`` reads the VM with these snapshots asked one by one."""
+def look(desk: Desk, raw_vm: Any, vm: Vm, decision: Decision, read_with: Callable[[Sequence[str]], Vm], configs: Mapping[str, ovf.Config]) -> Vm:
+    """``read_with`` reads the VM with these snapshots asked one by one; then ``configs`` knows their configurations."""
     if decision.asks:
         found = replace(vm, asked=decision.asks)
         return _cleared(desk, replace(found, requests={**vm.requests, decision.asks: None})) if _was_requested(desk, decision.asks) else found
@@ -34,12 +33,17 @@ def look(desk: Desk, raw_vm: Any, vm: Vm, decision: Decision, read_with: Callabl
     if sources and changing:
         found = read_with([*([preview.id] if preview is not None else []), *sources])
         found = replace(
-            found, requests=vm.requests, asked=vm.asked, problems=vm.problems, unfinished=vm.unfinished, notes=_mixed(found, shows) if shows else ()
+            found,
+            requests=vm.requests,
+            asked=vm.asked,
+            problems=vm.problems,
+            unfinished=vm.unfinished,
+            notes=(*_named(desk, found, shows, configs), *_mixed(found, shows, configs)) if shows else (),
         )
     if decision.keeps and _creation_failed(desk, raw_vm, decision.keeps):
         # Its images may not exist, whatever the engine says.
         found = without_leftovers(desk, found, (decision.keeps,), "whose creation failed")
-    if _may_be_damaged(raw_vm) and any(isinstance(change, Enter) or (isinstance(change, Create) and change.disks) for change in decision.changes):
+    if _may_be_damaged(raw_vm) and any(_makes_permanent(raw_vm, change) for change in decision.changes):
         found = with_damage(found, damage(desk.engine, raw_vm))
     if shows and vm.preview is None and _was_committed(desk, raw_vm, vm, shows):
         found = _cleared(desk, replace(found, committed=shows))
@@ -47,11 +51,23 @@ def look(desk: Desk, raw_vm: Any, vm: Vm, decision: Decision, read_with: Callabl
 
 
 def _may_be_damaged(raw_vm: Any) -> bool:
-    """Without any snapshot there was no preview that could have failed, and what a failed creation leaves shows in the full read.
+    """Without any snapshot there was no preview that could have failed, and what a creation on a VM that is down leaves shows in the full read.
 
-    Only a creation on a running VM can leave other disks without their label then, and the same creation again repairs these.
+    Only a creation on a running VM can have left disks without their label then.
     """
-    return bool(raw.rows(raw_vm, "regular")) or is_torn(raw_vm)
+    return bool(raw.rows(raw_vm, "regular")) or is_torn(raw_vm) or _has_run(raw_vm)
+
+
+def _has_run(raw_vm: Any) -> bool:
+    active = raw.row(raw_vm, "active")
+    times = [time for time in (raw_vm.start_time, raw_vm.stop_time) if time and active is not None and active.date]
+    return str(raw_vm.status) != "down" or any(time > active.date for time in times)
+
+
+def _makes_permanent(raw_vm: Any, change: Change) -> bool:
+    """What must not be done before damage is repaired. The last snapshot is a sign that there may be some: it does not go before."""
+    last = len(raw.rows(raw_vm, "regular")) == 1
+    return isinstance(change, Enter) or (isinstance(change, Create) and bool(change.disks)) or (isinstance(change, Remove) and change.whole and last)
 
 
 def health(desk: Desk, raw_vm: Any, vm: Vm) -> Vm:
@@ -62,16 +78,24 @@ def health(desk: Desk, raw_vm: Any, vm: Vm) -> Vm:
     for name in raw.foreign(raw_vm):
         said = Problem("foreign_snapshot", name, "the engine made it for a backup or a migration", "leave it alone, it goes when that is done")
         found = replace(found, problems=(*found.problems, said))
-    return _with_own(desk, found)
+    return _with_own(desk, raw_vm, found)
 
 
-def _with_own(desk: Desk, vm: Vm) -> Vm:
-    """Ours are those whose creation the engine's events know under our name for it. Events are kept for some weeks."""
-    if not vm.snapshots:
+def _with_own(desk: Desk, raw_vm: Any, vm: Vm) -> Vm:
+    """Ours are those whose creation the engine's events know under our name for it; they also know which of them failed."""
+    rows = raw.rows(raw_vm, "regular")
+    if not rows:
         return vm
-    made = {str(event.correlation_id)[:21] for event in desk.engine.events(jobs.prefix("c", vm.id) + "-*")}
-    ours = tuple(replace(each, own=jobs.prefix("c", vm.id, each.name)[:21] in made) for each in vm.snapshots)
-    return replace(vm, snapshots=ours)
+    events = creations(desk)
+    made = {row.id for row in rows if any(str(event.correlation_id).startswith(made_as(desk, row)) for event in events)}
+    failed = [
+        Problem(
+            "create_failed", vm.snapshot_name(each), "its creation failed, and its images may not exist", "remove it, or create it again, before anything else"
+        )
+        for each in leftovers(desk, raw_vm, events)
+    ]
+    ours = tuple(replace(each, own=each.id in made) for each in vm.snapshots)
+    return replace(vm, snapshots=ours, problems=(*vm.problems, *failed))
 
 
 def with_damage(vm: Vm, disks: Sequence[str]) -> Vm:
@@ -103,13 +127,7 @@ def _cleared(desk: Desk, vm: Vm) -> Vm:
 def _creation_failed(desk: Desk, raw_vm: Any, snapshot_id: str) -> bool:
     row = raw.regular(raw_vm, snapshot_id)
     name = str(row.description).split("\n", 1)[0]
-    events = desk.engine.events(jobs.prefix("c", desk.id, name) + "-*")
-    if not events:
-        return False
-    last = [event for event in events if event.correlation_id == events[0].correlation_id]
-    begun = [event.time for event in last if int(event.code) == CREATING]
-    # Somebody else may have made one of this name later: then it is not the one whose creation failed.
-    return bool(begun) and row.date <= max(begun) and bool(FAILED_CREATION & {int(event.code) for event in last})
+    return creation_failed(desk, row, desk.engine.events(jobs.prefix("c", desk.id, name) + "-*"))
 
 
 def _was_requested(desk: Desk, request_id: str) -> bool:
@@ -135,13 +153,28 @@ def _is_on_top(raw_vm: Any, vm: Vm, shows: Composition) -> bool:
     return all(vm.chain(vm.leaf.get(disk))[1:2] == (vm.snapshot(source).images.get(disk),) for disk, source in shows.sources.items())
 
 
-def _mixed(vm: Vm, shows: Composition) -> tuple[str, ...]:
+def _named(desk: Desk, vm: Vm, shows: Composition, configs: Mapping[str, ovf.Config]) -> tuple[str, ...]:
+    """The VM gets the name that it had, whoever has it by now."""
+    name = configs.get(shows.config or "", ovf.Config()).name
+    if name in ("", vm.name):
+        return ()
+    service = desk.engine.system.vms_service()
+    found = desk.engine.read("looking for the name", lambda: service.list(search=f'name="{name}"', case_sensitive=True))
+    others = sorted(str(each.id) for each in found if each.id != vm.id)
+    taken = f", and VM {', '.join(others)} has that name now" if others else ""
+    return (f"the VM is named {name} again, as in configuration {vm.snapshot_name(shows.config)}{taken}",)
+
+
+def _mixed(vm: Vm, shows: Composition, configs: Mapping[str, ovf.Config]) -> tuple[str, ...]:
     """What comes with a disk's image although it belongs to the configuration, and is set right by a commit."""
     config = {disk.id: disk for disk in (vm.snapshot(shows.config).disks if shows.config else vm.disks)}
     said = []
     for disk_id, snapshot in sorted(shows.sources.items()):
         comes = next((disk for disk in vm.snapshot(snapshot).disks if disk.id == disk_id), None)
         wanted = config.get(disk_id)
+        alias = configs[snapshot].disks[disk_id].alias if snapshot in configs and disk_id in configs[snapshot].disks else ""
+        if alias not in ("", vm.disk(disk_id).name):
+            said.append(f"disk {vm.label(disk_id)} is shown as {alias}, and a commit sets that right")
         if comes and wanted:
             said += [f"disk {vm.label(disk_id)} is shown {text}, and a commit sets that right" for text in _differences(wanted, comes)]
     return tuple(said)

@@ -30,7 +30,15 @@ class Flags:
 
     def on(self, disk: Disk) -> Disk:
         """The disk with these flags; its name is the present one, by which users know it."""
-        return replace(disk, bootable=self.bootable, interface=self.interface, pass_discard=self.pass_discard, plugged=self.plugged, read_only=self.read_only)
+        return replace(
+            disk,
+            bootable=self.bootable,
+            interface=self.interface,
+            pass_discard=self.pass_discard,
+            alias=self.alias,
+            plugged=self.plugged,
+            read_only=self.read_only,
+        )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..._engine.changes import Change, Create, Enter, Leave, Remember, Remove, Settle, Stop, abandoned, after_commit, destroyed, shown_disks
 from ..._engine.errors import Refused
-from ..._engine.model import Disk, Step, Vm
+from ..._engine.model import Disk, Preview, Step, Vm
 
 REPAIRED = ("bootable", "interface", "pass_discard")
 """What goes with a disk's image although it belongs to the configuration, and can be set right afterwards."""
@@ -51,19 +51,21 @@ def _create(vm: Vm, change: Create) -> tuple[Step, ...]:
 
 def _enter(vm: Vm, change: Enter) -> tuple[Step, ...]:
     shows = change.shows
-    steps = [] if shows.config else _source(vm, shows.excluded)
+    steps = [] if shows.config else _source(replace(vm, preview=Preview(shows, {})))
     says = [f"configuration {vm.snapshot_name(shows.config)}"] + [f"{vm.disk(d).name} from {vm.snapshot_name(s)}" for d, s in sorted(shows.sources.items())]
     says += [f"without {vm.disk(disk).name}" for disk in shows.excluded]
     return (*steps, Step("preview", vm.name, "preview " + ", ".join(says), {"shows": shows.as_dict()}))
 
 
-def _source(vm: Vm, excluded: tuple[str, ...]) -> list[Step]:
+def _source(vm: Vm) -> list[Step]:
     """A snapshot of the current configuration. It holds the disks that are unplugged or read-only, since others come back plugged and writable.
 
-    A disk to leave out is unplugged while the snapshot is taken: so the preview has it unplugged, and nothing of it is ever deleted.
+    A disk to leave out is unplugged while the snapshot is taken: so the preview has it unplugged, and nothing of it is ever deleted. It notes
+    what a commit has to set right.
     """
+    excluded = vm.preview.shows.excluded if vm.preview else ()
     held = [disk.id for disk in vm.disks if not disk.fixed and (not disk.plugged or disk.read_only or disk.id in excluded)]
-    args = {"disks": held, "without": list(excluded)}
+    args = {"disks": held, "without": list(excluded), "flags": {disk: dict(flags) for disk, flags in _repairs(vm).items()}}
     source = Step("source", vm.name, "snapshot the configuration for the preview" + (f", with {_names(vm, held)}" if held else ""), args)
     if not excluded:
         return [source]
@@ -96,8 +98,8 @@ def _commit(vm: Vm, change: Leave) -> tuple[Step, ...]:
     args = {"shows": replace(shows, disks=shows.sources).as_dict(), "request_id": change.request_id, "deletes": list(destroyed(vm, shows))}
     steps = [Step("commit", vm.name, "commit the preview" + (f", which deletes {deleted}" if deleted else ""), args)]
     for disk, flags in _repairs(vm).items():
-        says = ", ".join(f"{name.replace('_', ' ')} {str(value).lower()}" for name, value in flags.items())
-        steps.append(Step("repair", vm.label(disk), f"set {says}, as in the configuration", {"disk": disk, "flags": dict(flags)}))
+        says = ", ".join(f"{name.replace('_', ' ')} {value if name == 'alias' else str(value).lower()}" for name, value in flags.items())
+        steps.append(Step("repair", vm.label(disk), f"set {says}, as it was to be", {"disk": disk, "flags": dict(flags)}))
     steps += _drop_source(vm)  # the last that knows the configuration, in case of a death
     gone = {image for images in abandoned(vm, shows).values() for image in images}
     newer = False  # those the engine removes itself, unless they hold a disk that it deletes
@@ -119,6 +121,8 @@ def _repairs(vm: Vm) -> dict[str, Mapping[str, Any]]:
         wanted = config.get(disk.id, disk)
         comes = _of_image(vm, disk)
         differs = {name: getattr(wanted, name) for name in REPAIRED if getattr(wanted, name) != getattr(comes, name) and getattr(wanted, name) != ""}
+        if comes.alias not in ("", disk.name):
+            differs["alias"] = disk.name
         if differs and not disk.fixed:
             found[disk.id] = differs
     # First what takes a flag away: an engine has no two disks that are bootable by a change of ours.

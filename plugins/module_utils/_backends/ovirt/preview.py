@@ -9,9 +9,10 @@ from typing import Any
 
 from ..._engine.errors import BackendFailed, Interrupted
 from ..._engine.model import EXCLUDED, Composition
-from . import raw, source
+from . import jobs, raw, source
 from .create import make
 from .desk import Desk
+from .problems import stuck
 from .remove import delete_row
 from .sdk import types
 
@@ -36,43 +37,66 @@ def plug(desk: Desk, args: Mapping[str, Any]) -> None:
 def set_flags(desk: Desk, disk: str, **flags: Any) -> None:
     """Change how a disk is attached; nothing when it is so already. The engine locks the disk for a moment, so it is waited for."""
     found = next((each for each in raw.attachments(desk.at_rest()) if each.disk.id == disk), None)
-    if found is None or all(str(getattr(found, name)) == str(value) for name, value in flags.items()):
+    if found is None or _has(found, flags):
         return
+    body = types.DiskAttachment(**{name: value for name, value in flags.items() if name not in ("alias", "interface")})
     if "interface" in flags:
-        flags["interface"] = types.DiskInterface(flags["interface"])
-    body = types.DiskAttachment(**flags)
+        body.interface = types.DiskInterface(flags["interface"])
+    if "alias" in flags:
+        body.disk = types.Disk(alias=flags["alias"])
 
     def done(vm: Any) -> bool:
         now = next((each for each in raw.attachments(vm) if each.disk.id == disk), None)
-        return now is not None and all(str(getattr(now, name)) == str(value) for name, value in flags.items())
+        return now is not None and _has(now, flags)
 
     desk.send(f"changing disk {found.disk.alias} of VM {desk.name}", "a", (disk,), "PUT", f"/diskattachments/{disk}", body, done)
     desk.at_rest()
 
 
+def _has(attachment: Any, flags: Mapping[str, Any]) -> bool:
+    return all(str(attachment.disk.alias if name == "alias" else getattr(attachment, name)) == str(value) for name, value in flags.items())
+
+
 def make_source(desk: Desk, args: Mapping[str, Any]) -> None:
-    note = {"without": args["without"]} if args["without"] else {}
+    note = {key: args[key] for key in ("without", "flags") if args[key]}
     make(desk, f"taking the configuration of VM {desk.name}", source.text(source.SOURCE, **note), args["disks"])
 
 
 def preview(desk: Desk, args: Mapping[str, Any]) -> None:
     """Every disk is listed, for what is not is deleted by a commit: those to keep with the image that they have right now."""
     shows = Composition.from_dict(args["shows"])
-    vm = desk.at_rest()
-    if raw.row(vm, "preview") is not None:
-        return  # whether it is this one, what is read afterwards tells
-    origin = shows.config or next((found.id for found in reversed(source.of_kind(source.own(vm), source.SOURCE))), None)
-    disks = [_choice(desk, found.disk, shows) for found in raw.snapshottable(vm) if not (shows.config and shows.disks.get(found.disk.id) == EXCLUDED)]
-    body = types.Action(snapshot=types.Snapshot(id=origin), restore_memory=shows.memory, disks=disks)
+
+    def body() -> Any:
+        vm = desk.at_rest()
+        if raw.row(vm, "preview") is not None:
+            raise jobs.Done  # whether it is this one, what is read afterwards tells
+        origin = shows.config or next((found.id for found in reversed(source.of_kind(source.own(vm), source.SOURCE))), None)
+        disks = [_choice(desk, found.disk, shows) for found in raw.snapshottable(vm) if not (shows.config and shows.disks.get(found.disk.id) == EXCLUDED)]
+        return types.Action(snapshot=types.Snapshot(id=origin), restore_memory=shows.memory, disks=disks)
+
     what = f"opening a preview of VM {desk.name}"
     hint = "see the engine's events; run again, and what it left is repaired first"
     try:
-        status = desk.ask(what, "v", (), "POST", "/previewsnapshot", body, lambda now: raw.row(now, "preview") is not None)
+        status = _open(desk, what, body)
+    except jobs.Done:
+        return
     except BackendFailed as error:
         desk.at_rest()
         raise BackendFailed(error.message, "preview_failed" if error.reason == "backend_failed" else error.reason, error.hint or hint) from error
     if status != "finished" and raw.row(desk.at_rest(), "preview") is None:
         raise BackendFailed(f"{what}: the engine failed; the disks are as before", "preview_failed", hint)
+
+
+def _open(desk: Desk, what: str, body: Any) -> str:
+    named, answer = desk.send(what, "v", (), "POST", "/previewsnapshot", body, lambda now: raw.row(now, "preview") is not None)
+    try:
+        return desk.wait(what, named, answer)
+    except Interrupted as error:
+        vm = desk.look()
+        if raw.is_locked(vm) and jobs.failed_by_events(desk.engine, named):
+            problem = stuck(vm)
+            raise Interrupted(f"VM {desk.name}: {problem.says}", problem.code, problem.hint) from error
+        raise
 
 
 def _choice(desk: Desk, disk: Any, shows: Composition) -> Any:

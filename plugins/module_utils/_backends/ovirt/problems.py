@@ -48,6 +48,15 @@ def stuck(vm: Any) -> Problem:
             f"{BY_ADMINISTRATOR} -t snapshot {active.id}",
             True,
         )
+    if str(vm.status) == "image_locked" and raw.row(vm, "preview") is not None:
+        return Problem(
+            "locked_for_good",
+            vm.name,
+            "the VM and the snapshot to preview are locked: the engine failed at the end of opening a preview, and its job never ends",
+            "nothing over the API cures it: an administrator stops the engine, when nothing else runs on it, and runs on its host "
+            f"taskcleaner.sh -r and unlock_entity.sh -t vm {vm.name}, then starts the engine",
+            True,
+        )
     if str(vm.status) == "image_locked":
         return Problem(
             "engine_hung",

@@ -20,6 +20,7 @@ CAN = Capabilities(
     breaks_newer=True,
     boots_by_image=True,
     notes_requests=False,
+    merges_again=True,
     tells_quiesced=False,
 )
 POWER = {"down": "down", "image_locked": "down", "suspended": "suspended", "paused": "paused"}
@@ -51,10 +52,7 @@ def read(vm: Any, closer: Closer, storage: Mapping[str, str]) -> Vm:
         can=CAN,
         complete=False,
     )
-    if row is not None:
-        found = _outside(vm, row, found, closer)
-    else:
-        found = replace(found, disks=_plugged_again(vm, found.disks))
+    found = _outside(vm, row, found, closer) if row is not None else replace(found, disks=_plugged_again(vm, found.disks))
     rows = [each for each in raw.rows(vm, "regular") if not source.is_own(each)]
     # An engine keeps them in a line, by age.
     parents = [None, *(each.id for each in rows)]
@@ -78,6 +76,7 @@ def _disk(attachment: Any, storage: Mapping[str, str]) -> Disk:
         read_only=bool(attachment.read_only),
         interface=str(attachment.interface or ""),
         pass_discard=bool(attachment.pass_discard),
+        alias=disk.alias or "",
     )
 
 
@@ -158,7 +157,7 @@ def _outside(vm: Any, row: Any, inside: Vm, closer: Closer) -> Vm:
             shown[disk.id] = _taken_from(vm, disk)
         elif disk.id in left_out:
             shown[disk.id] = EXCLUDED
-    disks = [then.disks[disk.id].on(disk) if disk.id in then.disks else disk for disk in inside.disks]
+    disks = [_before(then.disks[disk.id], disk) if disk.id in then.disks else disk for disk in inside.disks]
     images = dict(inside.images)
     for disk_id, disk in before.items():
         if disk_id not in inside.leaf:  # the preview dropped it
@@ -171,6 +170,11 @@ def _outside(vm: Any, row: Any, inside: Vm, closer: Closer) -> Vm:
     shows = Composition(None if ours or origin is None else origin.id, memory, shown)
     spent = bool(origin and origin.persist_memorystate and not memory and not _never_started(vm, row))
     return replace(inside, disks=tuple(disks), leaf=leaf, images=images, preview=Preview(shows, made, spent))
+
+
+def _before(flags: ovf.Flags, disk: Disk) -> Disk:
+    """The disk as it was; the image that a preview shows may have brought an older name with it."""
+    return flags.on(replace(disk, name=flags.alias or disk.name))
 
 
 def _taken_from(vm: Any, disk: Any) -> str:

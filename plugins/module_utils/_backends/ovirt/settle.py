@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-from . import ovf, raw, source
+from . import raw, source
 from .create import make
 from .desk import Desk
 from .health import damage
 from .leave import drop_own
-from .plan import REPAIRED
 from .preview import set_flags
 from .remove import delete_row
 
@@ -30,19 +29,13 @@ def settle(desk: Desk) -> None:
             for disk in found.note.get("disks", ()):
                 set_flags(desk, disk, active=True)
         if found.kind == source.SOURCE:
-            _set_right(desk, found.id)
+            _set_right(desk, found)
         drop_own(desk, found.id)
 
 
-def _set_right(desk: Desk, source_id: str) -> None:
-    """After a commit of this configuration: what came with the disks' images is set as it says. A commit dates the current state like its source."""
+def _set_right(desk: Desk, made: source.Own) -> None:
+    """Finish a commit of this configuration. It dates the current state like its source; an undo, or a start that never came, does not."""
     vm = desk.at_rest()
-    row = desk.engine.snapshot(desk.id, source_id, config=True)
-    if row.date != raw.row(vm, "active").date:
-        return
-    known = ovf.config(row).disks
-    for attachment in raw.snapshottable(vm):
-        flags = known.get(attachment.disk.id)
-        differs = {name: getattr(flags, name) for name in REPAIRED if flags and str(getattr(attachment, name)) != str(getattr(flags, name))}
-        if differs:
-            set_flags(desk, attachment.disk.id, **differs)
+    if raw.regular(vm, made.id).date == raw.row(vm, "active").date:
+        for disk, flags in sorted(made.note.get("flags", {}).items(), key=lambda pair: bool(pair[1].get("bootable"))):
+            set_flags(desk, disk, **flags)
