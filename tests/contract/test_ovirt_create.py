@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.diskwise.vm.plugins.module_utils._backends.ovirt import create as creating
 from ansible_collections.diskwise.vm.plugins.module_utils._backends.ovirt import jobs
+from ansible_collections.diskwise.vm.plugins.module_utils._backends.ovirt.engine import Engine
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import converge
 from tests.contract.verbs import check, create, failed, refused, remove, run
 
@@ -60,13 +60,13 @@ def test_a_disk_that_takes_no_part_is_refused_by_name(center, disk):
 def test_memory_is_always_said(center, monkeypatch, memory):
     machine = center("os", running=True)
     bodies = []
-    real = creating.Desk.ask
+    real = Engine.act
 
-    def asking(self, what, verb, key, method, path, body, *rest, **options):
+    def acting(self, method, path, body, correlation_id):
         bodies.append(body)
-        return real(self, what, verb, key, method, path, body, *rest, **options)
+        return real(self, method, path, body, correlation_id)
 
-    monkeypatch.setattr(creating.Desk, "ask", asking)
+    monkeypatch.setattr(Engine, "act", acting)
     converge(machine.connect(), create("s1", memory=memory).decide, False)
     assert [body.persist_memorystate for body in bodies] == [memory]
     assert bool(row(machine, "s1")["memory"]) is memory

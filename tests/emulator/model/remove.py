@@ -40,6 +40,13 @@ class Merging(Command):
     def live(self) -> bool:
         return self.vm.status in RUNNING
 
+    def not_held(self) -> None:
+        """The engine holds the disks of a removal in memory from its check on, before that shows in any status."""
+        held = {image.disk_id for other in self.engine.running if isinstance(other, Merging) for image in other.images}
+        taken = [disk for disk in self.disks if disk.id in held]
+        if taken:
+            raise self.verb.disks_locked(checks.names(taken))
+
     def lock_disks(self, status: ImageStatus) -> None:
         """The lock shows in the attachment and in every snapshot: it is on all images of the disk."""
         for image in self.images:
@@ -109,6 +116,7 @@ class Remove(Merging):
         else:
             self._plugged(vm)
         checks.disks_free(tables, self.verb, self.disks)
+        self.not_held()
         checks.domains_active(tables, self.verb, self.disks)
 
     def _disjoint(self, vm: Vm) -> None:
@@ -204,6 +212,7 @@ class RemoveDisk(Merging):
         layers = tables.images.of(self.disk.id)
         if any(layer.status is ImageStatus.LOCKED for layer in layers):
             raise self.verb.disks_locked(", ".join(self.disk.alias for _layer in layers))  # the alias once per image
+        self.not_held()
         checks.no_row_locked(tables, self.verb, vm)
         checks.not_in_preview(tables, self.verb, vm)
         if self.image.active:

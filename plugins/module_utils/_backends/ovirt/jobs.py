@@ -12,7 +12,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Callable
 
@@ -53,16 +53,18 @@ def send(engine: Engine, what: str, begins: str, request: Callable[[str], Any], 
     ``request`` gets the correlation id, another one each time: a refusal leaves a job as well, which failed. ``happened`` reads whether it
     shows already. Waits while somebody else is at work. Raises Busy when that does not end, and the engine's refusal, translated.
     """
+    said = ["somebody else is at work on the VM"]
     for number in range(REPEATS):
         named = correlation_id(begins)
         try:
-            for _passed in _until_free(engine, what):
+            for _passed in _until_free(engine, what, said):
                 named = correlation_id(begins)
                 try:
                     return named, request(named)
                 except sdk.Error as error:
                     if not PASSING.search(detail_of(error)):
                         raise
+                    said.append(detail_of(error))
         except Lost:
             if _known(engine, named, happened):
                 return named, None
@@ -75,11 +77,11 @@ def send(engine: Engine, what: str, begins: str, request: Callable[[str], Any], 
     raise BackendFailed(what)  # not reached: the last turn returns or raises
 
 
-def _until_free(engine: Engine, what: str) -> Iterator[float]:
+def _until_free(engine: Engine, what: str, said: Sequence[str]) -> Iterator[float]:
     try:
         yield from _at_once_and(engine.clock.ticks(what))
     except Interrupted as error:
-        raise Busy(f"{what}: somebody else is at work on the VM", "engine_busy", "wait until that is done, then run again") from error
+        raise Busy(f"{what}: {said[-1]}", "engine_busy", "wait until that is done, then run again") from error
 
 
 def _at_once_and(ticks: Any) -> Any:

@@ -32,9 +32,9 @@ def commit(desk: Desk, args: Mapping[str, Any]) -> None:
 
 def undo(desk: Desk, args: Mapping[str, Any]) -> None:
     _leave(desk, "undo", "u", (), "/undosnapshot")
-    for found in source.of_kind(source.own(desk.at_rest()), source.UNPLUGGING):  # of one that was at work at the same time
-        for disk in found.note.get("disks", ()):
-            set_flags(desk, disk, active=True)
+    marked = [disk for found in source.of_kind(source.own(desk.at_rest()), source.UNPLUGGING) for disk in found.note.get("disks", ())]
+    for disk in dict.fromkeys([*args["plugged"], *marked]):
+        set_flags(desk, disk, active=True)
 
 
 def _leave(desk: Desk, verb: str, mark: str, key: tuple[Any, ...], path: str, hangs: bool = False) -> None:

@@ -79,7 +79,9 @@ def _source(vm: Vm) -> list[Step]:
 
 
 def _undo(vm: Vm) -> tuple[Step, ...]:
-    steps = [Step("undo", vm.name, "undo the preview")]
+    # What the preview left out was plugged in; one who was at work at the same time may have unplugged it just before.
+    plugged = list(vm.preview.shows.excluded) if vm.preview and not vm.preview.shows.config else []
+    steps = [Step("undo", vm.name, "undo the preview", {"plugged": plugged})]
     return tuple(steps + _drop_source(vm))
 
 

@@ -34,8 +34,11 @@ def settle(desk: Desk) -> None:
 
 
 def _set_right(desk: Desk, made: source.Own) -> None:
-    """Finish a commit of this configuration. It dates the current state like its source; an undo, or a start that never came, does not."""
+    """Finish a commit of this configuration, or an undo. A commit dates the current state like its source; nothing else does."""
     vm = desk.at_rest()
     if raw.regular(vm, made.id).date == raw.row(vm, "active").date:
         for disk, flags in sorted(made.note.get("flags", {}).items(), key=lambda pair: bool(pair[1].get("bootable"))):
             set_flags(desk, disk, **flags)
+    else:
+        for disk in made.note.get("without", ()):
+            set_flags(desk, disk, active=True)
