@@ -61,12 +61,12 @@ def bars(lines: Sequence[str]) -> Iterator[Bar]:
         if not disk:
             raise Undrawable(f"no disk is named: {line!r}")
         for part in re.finditer(r"[^|]+", line[found.end() if found else 0 :].replace("\t", " ")):
-            bar = BAR.search(part.group())
-            if not bar:
+            box = BAR.search(part.group())
+            if not box:
                 continue
             offset = (found.end() if found else 0) + part.start()
-            sign = bar.group(1)
-            yield Bar(row, disk, offset + bar.start(), offset + bar.end(), sign, bar.group().strip(sign + " "))
+            sign = box.group(1)
+            yield Bar(row, disk, offset + box.start(), offset + box.end(), sign, box.group().strip(sign + " "))
 
 
 def chains(text: str) -> str:
@@ -78,7 +78,7 @@ def chains(text: str) -> str:
     adrift = [name for name, column in moments if not any(line[column : column + 1] == "|" for line in lines)]
     if adrift:
         raise Undrawable(f"no bar ends where {', '.join(adrift)} begins")
-    signs = [sign for sign in SIGNS if any(bar.sign == sign for bar in drawn)]
+    signs = [sign for sign in SIGNS if any(box.sign == sign for box in drawn)]
     width = max([len(line) for line in (head, *lines)] + [sum(len(SIGNS[sign][0]) + 5 for sign in signs)]) * STEP + 2 * PAD
     bottom = TOP + len(lines) * ROW
     parts = []
@@ -86,14 +86,14 @@ def chains(text: str) -> str:
         x = PAD + column * STEP
         parts.append(f'<text x="{x}" y="20" text-anchor="middle" font-weight="bold">{escape(name)}</text>')
         parts.append(f'<path d="M{x} {TOP - 8}V{bottom - 4}" stroke="{INK}" stroke-dasharray="1 4"/>')
-    for bar in drawn:
-        _says, inside, edge, dashes = SIGNS[bar.sign]
-        x, y, long = PAD + bar.begin * STEP, TOP + bar.row * ROW, (bar.end - bar.begin) * STEP
+    for box in drawn:
+        _says, inside, edge, dashes = SIGNS[box.sign]
+        x, y, long = PAD + box.begin * STEP, TOP + box.row * ROW, (box.end - box.begin) * STEP
         parts.append(f'<rect x="{x}" y="{y}" width="{long}" height="24" rx="4" fill="{inside}" stroke="{edge}" stroke-width="2" stroke-dasharray="{dashes}"/>')
-        strike = ' text-decoration="line-through"' if bar.sign == "~" else ""
-        parts.append(f'<text x="{x + long / 2}" y="{y + 17}" text-anchor="middle"{strike}>{escape(bar.name)}</text>')
-        base = lines[bar.row].find("|")
-        if not lines[bar.row].startswith(bar.disk) and base < bar.begin:
+        strike = ' text-decoration="line-through"' if box.sign == "~" else ""
+        parts.append(f'<text x="{x + long / 2}" y="{y + 17}" text-anchor="middle"{strike}>{escape(box.name)}</text>')
+        base = lines[box.row].find("|")
+        if not lines[box.row].startswith(box.disk) and base < box.begin:
             parts.append(f'<path d="M{PAD + base * STEP} {y - ROW + 24}V{y + 12}H{x}" stroke="{edge}" stroke-width="2" fill="none"/>')
     parts += [
         f'<text x="{PAD}" y="{TOP + row * ROW + 17}" font-weight="bold">{escape(line.split()[0])}</text>' for row, line in enumerate(lines) if line[0] != " "
@@ -112,11 +112,11 @@ def chains(text: str) -> str:
 def told(moments: Sequence[tuple[str, int]], drawn: Sequence[Bar]) -> str:
     """The picture in words, for those who do not see it."""
     says = []
-    for bar in drawn:
-        since = [name for name, column in moments if abs(column - bar.begin) <= 1]
-        until = [name for name, column in moments if abs(column - bar.end) <= 1]
+    for box in drawn:
+        since = [name for name, column in moments if abs(column - box.begin) <= 1]
+        until = [name for name, column in moments if abs(column - box.end) <= 1]
         when = " ".join([*(f"from {name}" for name in since), *(f"until {name}" for name in until)])
-        says.append(f"Disk {bar.disk}: image {bar.name or 'without a name'} {when}, {SIGNS[bar.sign][0]}.")
+        says.append(f"Disk {box.disk}: image {box.name or 'without a name'} {when}, {SIGNS[box.sign][0]}.")
     return " ".join(says)
 
 

@@ -149,9 +149,7 @@ def test_without_an_agent(center, quiesce):
 def test_an_agent_that_is_gone_when_it_is_asked(center):
     machine = center("os", running=True, agent=True)
     before = machine.snapshots()
-    machine.engine.then("POST", "/freezefilesystems", "agent", vm_id=machine.id, running=False) if False else machine.engine.fault(
-        "then", method="POST", path="/freezefilesystems", action={"do": "agent", "vm": machine.id, "running": False}
-    )
+    machine.engine.fault("then", method="POST", path="/freezefilesystems", action={"do": "agent", "vm": machine.id, "running": False})
     error = failed(machine, create("s1", quiesce="required"), "quiesce_impossible")
     assert "Guest agent non responsive" in error.message
     assert freezes(machine) == ["freezefilesystems", "thawfilesystems"]

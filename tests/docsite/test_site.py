@@ -144,7 +144,7 @@ data  === data ======|
 
 def test_bars_are_read(draw: ModuleType) -> None:
     drawn = list(draw.bars(PICTURE.splitlines()[1:]))
-    assert [(bar.disk, bar.sign, bar.name) for bar in drawn] == [("os", "=", ""), ("os", "~", "new"), ("os", "+", ""), ("data", "=", "data")]
+    assert [(box.disk, box.sign, box.name) for box in drawn] == [("os", "=", ""), ("os", "~", "new"), ("os", "+", ""), ("data", "=", "data")]
 
 
 def test_a_picture_is_told_in_words(draw: ModuleType) -> None:
