@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +14,25 @@ from tests.crash.tally import tally
 from tests.lab.daemon import Daemon
 from tests.lab.fixtures import close, conn, daemon, folder, linux, linux_build, linux_saved, vm
 
+Some = Callable[[Sequence[str], int], list[tuple[int, str]]]
+
 __all__ = ["conn", "daemon", "folder", "linux", "linux_build", "linux_saved", "vm"]  # pytest finds them here
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every-effect", action="store_true", help="also where else only every other or third effect is tried")
+
+
+@pytest.fixture
+def some(request: pytest.FixtureRequest) -> Some:
+    """some(effects, n): every n-th with its number, and the last; which ones, differs from test to test, and not from run to run."""
+
+    def chosen(effects: Sequence[str], step: int) -> list[tuple[int, str]]:
+        step = 1 if request.config.getoption("--every-effect") else step
+        begin = zlib.crc32(request.node.name.encode()) % step
+        return [(number, effect) for number, effect in enumerate(effects, 1) if (number - 1) % step == begin or number == len(effects)]
+
+    return chosen
 
 
 @pytest.fixture(scope="session")

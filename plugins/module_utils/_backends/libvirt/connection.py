@@ -107,7 +107,7 @@ class LibvirtVm:
         self._desk.storage.forget()
         with saying(f"reading VM {self._desk.name}"):
             try:
-                vm = read(self._desk.domain, self._desk.storage, self._users)
+                vm = self._picture()
             except ValueError as error:
                 raise BackendFailed(
                     f"VM {self._desk.name}: its record in <metadata> cannot be read: {error}",
@@ -120,6 +120,16 @@ class LibvirtVm:
                 return vm
             stale = Problem("stale_lock", vm.name, "a controller died while it worked on the VM, and its lock is left", "run its task again, it clears up")
             return replace(vm, problems=(*vm.problems, stale))
+
+    def _picture(self) -> Vm:
+        """A snapshot may go between the call that lists it and the one that asks for it, when another controller is at work."""
+        for last in (False, False, True):
+            try:
+                return read(self._desk.domain, self._desk.storage, self._users)
+            except libvirt.libvirtError as error:
+                if last or not is_one_of(error, ("NO_DOMAIN_SNAPSHOT",)):
+                    raise
+        raise BackendFailed(f"reading VM {self._desk.name}")  # not reached: the last turn returns or raises
 
     def look(self, vm: Vm, decision: Decision) -> Vm:
         return vm
