@@ -147,6 +147,14 @@ vm:
           description: Why it cannot take part in snapshots. It is empty for a disk that can.
           returned: always
           type: str
+        plugged:
+          description: Whether the guest sees it. On an oVirt engine a disk can belong to a VM and be unplugged.
+          returned: always
+          type: bool
+        read_only:
+          description: Whether the guest can only read it, as far as the disk takes part in snapshots all the same.
+          returned: always
+          type: bool
         image:
           description: The image that takes what is written. It is null for a disk that cannot take part.
           returned: always
