@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: diskwise.vm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page in a real browser, and its rules under node. Debian's Chromium is used; it is in bindep.txt, and so is npm."""
+"""The page in a real browser, and its rules under node. Debian's Chromium is used, which is in bindep.txt; node and npm come with requirements-dev.txt."""
 
 from __future__ import annotations
 
@@ -56,7 +56,13 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
-def browser(chromium: str) -> Iterator[Browser]:
+def packages(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the page is built with is installed, axe among it."""
+    subprocess.run([str(UI / "build"), "--to", str(tmp_path_factory.mktemp("built") / "composer.html")], check=True)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str, packages: None) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield running
