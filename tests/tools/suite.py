@@ -3,7 +3,7 @@
 """Runs the test suite or parts of it, counts, and ends with "N passed, M failed":  python -m tests.tools.suite [--jobs N] [PART ...] [-- PYTEST_ARGUMENT ...]
 
 Without parts it runs all of them in two lanes side by side: the first has what fails fast and most of what starts guests; the second has
-what only takes long, and at its end the page and the guides of the documentation. Named parts are shown as they run; of the whole suite only what failed
+what only takes long, and at its end the guides of the documentation. Named parts are shown as they run; of the whole suite only what failed
 is shown. All output is in build/logs.
 
 A pytest part counts its tests, any other part its checks. A check that ends badly without a failed test counts as a failure, as does a
@@ -91,6 +91,7 @@ PARTS = (
     pytest("tests/contract", "--backend=libvirt,fake"),
     pytest("tests/crash"),
     pytest("tests/docs", name="docs-blocks"),
+    pytest("tests/ui", name="page"),
     pytest("tests/roles", "--ground=libvirt", "--numprocesses=2", "--dist=loadfile"),
     Part("molecule", (Check("molecule", ("molecule", "test", "--all")),)),
     Part("demo", (Check("demo", ("make", "--no-print-directory", "demo")),)),
@@ -101,7 +102,6 @@ PARTS = (
     pytest("tests/roles", "--ground=ovirt", "--numprocesses=2", name="roles-ovirt", slow_lane=True),
     Part("sanity", tuple(Check(core, (sys.executable, "-m", "tests.tools.sanity", core)) for core in CORES), slow_lane=True),
     pytest("tests/package", slow_lane=True),
-    pytest("tests/ui", name="page", slow_lane=True),
     pytest("tests/docsite", slow_lane=True),
 )
 
