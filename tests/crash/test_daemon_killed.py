@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
@@ -32,6 +33,10 @@ TRIES = {"virDomain.snapshotCreateXML": 6, "virDomain.blockCommit": 3, "virConne
 """How often a call is hit in the middle; once when it is not here."""
 LOCKS = ("virConnect.secretDefineXML", "virSecret.undefine")
 
+ORPHANED = re.compile(r"/snapshots/new/parent: wanted \w+, found None$")
+"""libvirtd notes that the former snapshot is no more the current one before it notes the new one. Killed in between, it has no current one,
+and what is taken next has no parent: its place in the tree that virsh shows is lost, and nothing of its content."""
+
 
 def troubles(name: str, effects: list[str], libvirtd: int) -> list[Trouble]:
     """The same moments in each run of the tests: the seed is the scenario's name."""
@@ -57,14 +62,14 @@ def after_kill(stage: Stage, scenario: Scenario, whole: Whole, trouble: Trouble)
     state = stage.observe()
     if "stale_view" in [found["code"] for found in stage.demand("info").result["vm"]["health"]]:
         state["running"] = whole.state["running"]  # libvirtd died between QEMU's switch and its own: it learns of it when the VM is powered off
-    wrong += differences(whole.state, state, "again")
+    wrong += [line for line in differences(whole.state, state, "again") if not ORPHANED.search(line)]
     left = stage.leftovers()
     wrong += [f"left behind: {found}" for found in left if not found.startswith("pool")]
     third = stage.play(scenario.verb, scenario.options)
     if third.failed or third.changed:
         wrong.append(f"the third run: {third}")
     if whole.later is not None:
-        wrong += differences(whole.later, stage.go_on(), "later")
+        wrong += [line for line in differences(whole.later, stage.go_on(), "later") if not ORPHANED.search(line)]
     if left:
         # A pool outlives libvirtd, the lock does not. So nobody knows that it was left, until somebody works in the folder again.
         stage.demand("create", snapshot="later", disks=[]) if scenario.verb != "preview" else stage.demand("undo")
