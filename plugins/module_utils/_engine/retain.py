@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -75,20 +76,21 @@ def verdicts(snapshots: Sequence[Mapping[str, Any]], rules: Sequence[Rule], now:
         found = next((r for r in rules if fnmatchcase(snapshot["name"], r.match)), None)
         if snapshot["own"] and found:
             matching[snapshot["id"]] = found
+    ages: dict[int, list[float]] = {}
+    for snapshot in snapshots:
+        if snapshot["id"] in matching:
+            ages.setdefault(id(matching[snapshot["id"]]), []).append(snapshot["created"] or 0)
+    for created in ages.values():
+        created.sort()
     said = []
     for snapshot in snapshots:
-        rank = _rank(snapshot, snapshots, matching)
-        keep, why = _verdict(snapshot, matching.get(snapshot["id"]), rank, now)
+        created = ages.get(id(matching.get(snapshot["id"])), [])
+        newer = len(created) - bisect_right(created, snapshot["created"] or 0)
+        keep, why = _verdict(snapshot, matching.get(snapshot["id"]), newer, now)
         if not keep and in_preview:
             keep, why = True, f"a preview is open; without it: {why}"
         said.append(Verdict(snapshot["id"], snapshot["name"], keep, why))
     return said
-
-
-def _rank(snapshot: Mapping[str, Any], snapshots: Sequence[Mapping[str, Any]], matching: Mapping[str, Rule]) -> int:
-    """How many newer ones the same rule has."""
-    mine = [s for s in snapshots if s["id"] in matching and matching[s["id"]] is matching.get(snapshot["id"])]
-    return len([s for s in mine if (s["created"] or 0) > (snapshot["created"] or 0)])
 
 
 def _verdict(snapshot: Mapping[str, Any], found: Rule | None, newer: int, now: float) -> tuple[bool, str]:

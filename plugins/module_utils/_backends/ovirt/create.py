@@ -57,7 +57,9 @@ def make(desk: Desk, what: str, description: str, disks: Sequence[str], memory: 
     if new != foreseen:  # somebody else made one just before
         first = _there(desk.at_rest(), description, disks)
         if first and first != new:
-            _remove_twin(desk, new)
+            from .remove import drop_whole
+
+            drop_whole(desk, new)
             return first
     desk.made.add(new)
     return new
@@ -65,24 +67,12 @@ def make(desk: Desk, what: str, description: str, disks: Sequence[str], memory: 
 
 def _there(vm: Any, description: str, disks: Sequence[str]) -> str:
     """Id of the oldest snapshot that is like this; empty when there is none."""
-    return next((str(row.id) for row in raw.rows(vm, "regular") if row.description == description and _held(vm, row.id) == set(disks)), "")
-
-
-def _remove_twin(desk: Desk, snapshot_id: str) -> None:
-    """Ours, which is not needed: disk by disk, so that a failure leaves nothing locked."""
-    from .remove import delete_row, merge
-
-    merge(desk, {"snapshot": snapshot_id, "disks": sorted(_held(desk.at_rest(), snapshot_id))})
-    delete_row(desk, snapshot_id)
+    return next((str(row.id) for row in raw.rows(vm, "regular") if row.description == description and set(raw.held(vm, row.id)) == set(disks)), "")
 
 
 def _only(disks: Sequence[str]) -> list[Any]:
     """Exactly these disks. One empty entry means none; an empty list crashes the engine, and no list means all."""
     return [types.DiskAttachment(disk=types.Disk(id=disk)) for disk in disks] or [types.DiskAttachment()]
-
-
-def _held(vm: Any, snapshot_id: str) -> set[str]:
-    return {found.disk.id for found in raw.snapshottable(vm) if raw.image_of(found.disk, snapshot_id)}
 
 
 def _failed(desk: Desk, what: str, new: str, said: str, memory: bool) -> VmError:

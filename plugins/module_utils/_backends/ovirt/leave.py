@@ -13,7 +13,7 @@ from .desk import Desk
 from .faults import NO_PREVIEW
 from .preview import set_flags
 from .problems import stuck
-from .remove import delete_row, merge
+from .remove import delete_row, drop_whole
 from .sdk import types
 
 SAFE = ("down", "suspended")
@@ -83,14 +83,7 @@ def _still_open(said: str, verb: str) -> VmError:
 def drop_source(desk: Desk, args: Mapping[str, Any]) -> None:
     """Remove the snapshot that gave the preview the current configuration, and whatever else of ours is left."""
     for found in source.own(desk.at_rest()):
-        drop_own(desk, found.id)
-
-
-def drop_own(desk: Desk, snapshot_id: str) -> None:
-    held = [found.disk.id for found in raw.snapshottable(desk.at_rest()) if raw.image_of(found.disk, snapshot_id)]
-    if held:
-        merge(desk, {"snapshot": snapshot_id, "disks": held})
-    delete_row(desk, snapshot_id)
+        drop_whole(desk, found.id)
 
 
 def drop(desk: Desk, args: Mapping[str, Any]) -> None:

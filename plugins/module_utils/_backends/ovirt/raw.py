@@ -71,6 +71,11 @@ def locked(vm: Any) -> Iterator[str]:
             yield f"disk {found.disk.alias}"
 
 
+def held(vm: Any, snapshot_id: str) -> list[str]:
+    """Ids of the attached disks of which a snapshot holds an image."""
+    return [found.disk.id for found in snapshottable(vm) if image_of(found.disk, snapshot_id)]
+
+
 def foreign(vm: Any) -> list[str]:
     """The snapshots of a backup or a migration that is going on: they will go."""
     return [str(found.description) for found in rows(vm, "regular") if AUTO_GENERATED.search(found.description or "")]

@@ -66,4 +66,12 @@ def delete_row(desk: Desk, snapshot_id: str) -> None:
         raise BackendFailed(f"{what}: the engine failed, and the snapshot is still there", "remove_failed", "run again, it is tried once more")
 
 
+def drop_whole(desk: Desk, snapshot_id: str) -> None:
+    """Remove a snapshot with the disks that it holds: disk by disk, so that a failure leaves nothing locked."""
+    held = raw.held(desk.at_rest(), snapshot_id)
+    if held:
+        merge(desk, {"snapshot": snapshot_id, "disks": held})
+    delete_row(desk, snapshot_id)
+
+
 STEPS = {"merge": merge, "remove": remove}

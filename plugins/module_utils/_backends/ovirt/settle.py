@@ -8,9 +8,8 @@ from . import raw, source
 from .create import make
 from .desk import Desk
 from .health import damage
-from .leave import drop_own
 from .preview import set_flags
-from .remove import delete_row
+from .remove import delete_row, drop_whole
 
 
 def settle(desk: Desk) -> None:
@@ -30,7 +29,7 @@ def settle(desk: Desk) -> None:
                 set_flags(desk, disk, active=True)
         if found.kind == source.SOURCE:
             _set_right(desk, found)
-        drop_own(desk, found.id)
+        drop_whole(desk, found.id)
 
 
 def _set_right(desk: Desk, made: source.Own) -> None:
