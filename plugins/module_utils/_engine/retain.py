@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -76,17 +75,17 @@ def verdicts(snapshots: Sequence[Mapping[str, Any]], rules: Sequence[Rule], now:
         found = next((r for r in rules if fnmatchcase(snapshot["name"], r.match)), None)
         if snapshot["own"] and found:
             matching[snapshot["id"]] = found
-    ages: dict[int, list[float]] = {}
-    for snapshot in snapshots:
+    newer: dict[str, int] = {}
+    seen: dict[int, int] = {}
+    # The list's own order tells apart what was taken within one second.
+    for snapshot in sorted(reversed(snapshots), key=lambda each: each["created"] or 0, reverse=True):
         if snapshot["id"] in matching:
-            ages.setdefault(id(matching[snapshot["id"]]), []).append(snapshot["created"] or 0)
-    for created in ages.values():
-        created.sort()
+            found = matching[snapshot["id"]]
+            newer[snapshot["id"]] = seen.get(id(found), 0)
+            seen[id(found)] = newer[snapshot["id"]] + 1
     said = []
     for snapshot in snapshots:
-        created = ages.get(id(matching.get(snapshot["id"])), [])
-        newer = len(created) - bisect_right(created, snapshot["created"] or 0)
-        keep, why = _verdict(snapshot, matching.get(snapshot["id"]), newer, now)
+        keep, why = _verdict(snapshot, matching.get(snapshot["id"]), newer.get(snapshot["id"], 0), now)
         if not keep and in_preview:
             keep, why = True, f"a preview is open; without it: {why}"
         said.append(Verdict(snapshot["id"], snapshot["name"], keep, why))
