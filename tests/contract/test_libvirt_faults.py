@@ -7,13 +7,17 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import libvirt
 import pytest
 
+from ansible_collections.diskwise.vm.plugins.module_utils._backends.libvirt import merge
 from ansible_collections.diskwise.vm.plugins.module_utils._backends.libvirt.connection import Libvirt
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import converge
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.errors import VmError
@@ -21,6 +25,7 @@ from tests.contract.machine import INTERVAL, TIMEOUT, LibvirtMachine
 from tests.contract.verbs import EXCLUDED, commit, create, failed, preview, remove, restore, run, undo
 from tests.lab import vm as vms
 from tests.lab.daemon import Daemon
+from tests.lab.patience import wait_until
 
 # Reaching libvirt, and the VM
 
@@ -222,6 +227,45 @@ def test_libvirtd_that_goes_away_in_the_middle(lab, verb):
     run(machine, verb, changed=False)
     expected = {"create": (20, 21), "preview": (11, 10), "restore": (11, 10), "remove": (20, 21), "undo": (20, 21)}[verb.name]
     assert {machine.slot("os", 1), machine.slot("data", 1)} == set(expected)
+
+
+@contextmanager
+def opened(image):
+    """Another process has the image open for writing."""
+    process = subprocess.Popen(["qemu-io", "-f", "qcow2", "-c", "sleep 600000", str(image)], stdout=subprocess.DEVNULL)
+    try:
+        assert wait_until(lambda: subprocess.run(["qemu-img", "info", str(image)], capture_output=True, check=False).returncode != 0), "it is not locked"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_image_that_another_process_is_about_to_close(lab):
+    machine = lab("os")
+    run(machine, create("s1"))
+    machine.write("os", 0, 1)
+    before = machine.contents()
+    with opened(machine.vm.image("os")) as process:
+        threading.Timer(1, process.kill).start()
+        assert converge(machine.connect(), remove("s1").decide, False).changed
+        assert process.wait() == -signal.SIGKILL
+    assert machine.contents() == before
+    run(machine, remove("s1"), changed=False)
+
+
+def test_image_that_another_process_keeps_open(lab, monkeypatch):
+    machine = lab("os")
+    run(machine, create("s1"))
+    machine.write("os", 0, 1)
+    before = machine.contents()
+    monkeypatch.setattr(merge, "DYING_SECONDS", 0.5)
+    with opened(machine.vm.image("os")):
+        error = failed(machine, remove("s1"), "image_locked")
+        assert "lslocks" in error.hint
+    assert machine.contents() == before
+    assert converge(machine.connect(), remove("s1").decide, False).changed
+    assert machine.contents() == before
 
 
 def test_death_while_a_snapshot_becomes_one_of_the_configuration_alone(lab, monkeypatch):

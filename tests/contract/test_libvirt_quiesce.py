@@ -15,6 +15,7 @@ from ansible_collections.diskwise.vm.plugins.module_utils._backends.libvirt impo
 from tests.contract.machine import LibvirtMachine
 from tests.contract.verbs import create, failed, refused, run
 from tests.lab import linux as linux_guest
+from tests.lab.patience import wait_until
 
 
 @pytest.fixture
@@ -63,14 +64,14 @@ def test_memory_is_saved_without_freezing(machine):
 
 def test_absent_agent_fails_what_is_required(machine):
     linux_guest.end_agent(machine.dom)
-    _wait_until(lambda: machine.read().agent is False)
+    assert wait_until(lambda: machine.read().agent is False)
     assert "agent" in failed(machine, create("s1", quiesce="required"), "quiesce_impossible").message
     assert machine.snapshots() == {}
 
 
 def test_absent_agent_is_reported_where_it_is_preferred(machine):
     linux_guest.end_agent(machine.dom)
-    _wait_until(lambda: machine.read().agent is False)
+    assert wait_until(lambda: machine.read().agent is False)
     done = run(machine, create("s1", quiesce="preferred"))
     assert "the guest was not frozen" in done.decision.warnings[0]
     assert not was_frozen(machine, "s1")
@@ -116,10 +117,3 @@ class waking:
 
     def __exit__(self, *_exception):
         self._timer.join()
-
-
-def _wait_until(condition):
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)

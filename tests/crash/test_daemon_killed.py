@@ -11,9 +11,10 @@ import pytest
 
 from tests.crash.controller import Kill, Trouble
 from tests.crash.scenarios import SCENARIOS, Scenario
-from tests.crash.stage import Stage, differences, wait_until
+from tests.crash.stage import Stage, differences
 from tests.crash.tally import tally
 from tests.crash.test_module_killed import Whole, play_whole
+from tests.lab.patience import wait_until
 
 NAMES = (
     "create-down",

@@ -13,13 +13,14 @@ import libvirt
 import pytest
 
 from tests.crash.controller import Foreign, Kill, Trouble, play
-from tests.crash.stage import LOCK, POOL, header_chain, running_chains, sources, wait_until
+from tests.crash.stage import LOCK, POOL, header_chain, running_chains, sources
 from tests.crash.tally import tally
 from tests.crash.test_foreign import THEIRS
 from tests.lab import linux as guests
 from tests.lab import vm as vms
 from tests.lab.daemon import Daemon
 from tests.lab.fixtures import close
+from tests.lab.patience import wait_until
 
 SNAPSHOT = {"vm": "linux", "snapshot": "new", "quiesce": "required"}
 FREEZING = "virDomain.snapshotCreateXML"

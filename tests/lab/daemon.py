@@ -133,6 +133,14 @@ class Daemon:
         os.kill(self._keeper.pid, signal.SIGUSR1)
         self._wait_until_up()
 
+    def replace(self) -> None:
+        """End libvirtd with its guests, whatever state they are in, and start another one in the same folder. What is defined stays."""
+        keeper, self._keeper = self._keeper, None
+        if keeper:
+            keeper.terminate()
+            keeper.wait(60)
+        self.start()
+
     def _wait_until_up(self) -> None:
         self._wait(lambda: self.pid is not None and answers(self.socket), "libvirtd does not start")
 

@@ -19,6 +19,7 @@ from tests.lab import content, guest
 from tests.lab import linux as linux_guest
 from tests.lab import vm as vms
 from tests.lab.daemon import Daemon, DaemonError, children
+from tests.lab.patience import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -28,13 +29,6 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
-
-
-def wait_until(condition, timeout: float = 20) -> bool:
-    end = time.monotonic() + timeout
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.02)
-    return bool(condition())
 
 
 # The private libvirtd
@@ -125,6 +119,23 @@ def test_a_libvirtd_that_does_not_start_is_an_error_with_its_log(tmp_path):
     shutil.rmtree(daemon.folder)
     with pytest.raises(ValueError, match="too long"):
         Daemon(tmp_path / ("x" * 90))
+
+
+def test_replaced_daemon_has_no_guests_and_knows_its_vms():
+    with Daemon() as other:
+        there = libvirt.open(other.uri)
+        folder = other.folder / "x"
+        folder.mkdir()
+        made = vms.make(there, folder, "vm", ["os"])
+        made.start()
+        qemu = made.pid
+        os.kill(other.pid, signal.SIGSTOP)  # it answers no more
+        other.replace()
+        assert not alive(qemu)
+        made.conn = libvirt.open(other.uri)
+        assert not made.active
+        made.start()
+        made.conn.close()
 
 
 def test_daemon_as_a_program():

@@ -7,6 +7,7 @@ A job that is repeated copies the same data to the same place, so a merge may be
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from xml.etree import ElementTree
@@ -14,13 +15,17 @@ from xml.etree import ElementTree
 from ..._engine.errors import BackendFailed
 from . import xml
 from .dom import add, new, text_of
-from .faults import is_one_of, saying
+from .faults import is_one_of, saying, translate
 from .sdk import libvirt
 from .storage import helper_name
 from .waiting import Clock
 
 Merges = Mapping[str, Sequence[str]]
 """Target -> (image below, the image above it that is merged into it)."""
+
+LOCKED = "Is another process using the image"
+"""What QEMU says of an image that another process has open; libvirt has no code for it."""
+DYING_SECONDS = 20
 
 
 def merge(conn: libvirt.virConnect, domain: libvirt.virDomain, tops: Mapping[str, xml.Source], merges: Merges, clock: Clock) -> None:
@@ -98,6 +103,22 @@ def _end_helper(conn: libvirt.virConnect, name: str, clock: Clock) -> None:
             left[0].destroy()
 
 
+def _started(conn: libvirt.virConnect, text: str, flags: int, clock: Clock) -> libvirt.virDomain:
+    """Start it as soon as the images are free: a QEMU that libvirtd has just given up holds them until the kernel has taken it down."""
+    patience = time.monotonic() + DYING_SECONDS
+    for _tick in clock.ticks("the QEMU that uses the images"):
+        try:
+            return conn.createXML(text, flags)
+        except libvirt.libvirtError as error:
+            if LOCKED not in error.get_error_message():
+                raise
+            if time.monotonic() > patience:
+                said = translate(error, "starting the helper that merges images")
+                raise BackendFailed(
+                    said.message, "image_locked", "find the process that uses the image, with lslocks or virsh list, and run again when it is done"
+                ) from error
+
+
 @contextmanager
 def _helper(conn: libvirt.virConnect, domain: libvirt.virDomain, tops: Mapping[str, xml.Source], clock: Clock) -> Iterator[libvirt.virDomain]:
     """A paused domain that has only these disks, and that goes when this connection goes."""
@@ -105,7 +126,7 @@ def _helper(conn: libvirt.virConnect, domain: libvirt.virDomain, tops: Mapping[s
         flags = libvirt.VIR_DOMAIN_START_PAUSED | libvirt.VIR_DOMAIN_START_AUTODESTROY
         text = _helper_xml(xml.parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)), tops)
         _end_helper(conn, helper_name(domain.UUIDString()), clock)
-        helper = conn.createXML(text, flags)
+        helper = _started(conn, text, flags, clock)
     try:
         yield helper
     finally:
