@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs the test suite or parts of it, counts, and ends with "N passed, M failed":  python -m tests.tools.suite [--jobs N] [PART ...] [-- PYTEST_ARGUMENT ...]
 
-Without parts it runs all of them in two lanes side by side: the first has what fails fast and most of what starts guests; the second has
-what only takes long, and at its end the guides of the documentation. Named parts are shown as they run; of the whole suite only what failed
-is shown. All output is in build/logs.
+Without parts it runs all of them in two lanes side by side: one takes them from the front of the list, where what fails fast and what starts
+guests is, the other from its end, and they meet where they meet. Named parts are shown as they run; of the whole suite only what failed is
+shown. All output is in build/logs.
 
 A pytest part counts its tests, any other part its checks. A check that ends badly without a failed test counts as a failure, as does a
 part in which nothing ran. A test that was skipped is counted apart; with CI set it is a failure.
@@ -51,7 +51,6 @@ class Check:
 class Part:
     name: str
     checks: tuple[Check, ...]
-    slow_lane: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,9 +66,9 @@ class Count:
         return f"{self.passed} passed, {self.failed} failed" + (f", {self.skipped} skipped" if self.skipped else "")
 
 
-def pytest(folder: str, *arguments: str, name: str = "", slow_lane: bool = False) -> Part:
+def pytest(folder: str, *arguments: str, name: str = "") -> Part:
     name = name or Path(folder).name
-    return Part(name, (Check(name, tests=folder, arguments=arguments),), slow_lane)
+    return Part(name, (Check(name, tests=folder, arguments=arguments),))
 
 
 PARTS = (
@@ -89,20 +88,21 @@ PARTS = (
     pytest("tests/unit"),
     pytest("tests/lab"),
     pytest("tests/contract", "--backend=libvirt,fake"),
-    pytest("tests/crash"),
+    # A libvirtd that is stuck makes each test wait for half a minute.
+    pytest("tests/crash", "--maxfail=5"),
     pytest("tests/docs", name="docs-blocks"),
     pytest("tests/ui", name="page"),
-    pytest("tests/roles", "--ground=libvirt", "--numprocesses=2", "--dist=loadfile"),
-    Part("molecule", (Check("molecule", ("molecule", "test", "--all")),)),
     Part("demo", (Check("demo", ("make", "--no-print-directory", "demo")),)),
-    pytest("tests/emulator", slow_lane=True),
+    Part("molecule", (Check("molecule", ("molecule", "test", "--all")),)),
+    pytest("tests/package"),
+    pytest("tests/docsite"),
+    pytest("tests/roles", "--ground=libvirt", "--numprocesses=2", "--dist=loadfile"),
+    Part("sanity", tuple(Check(core, (sys.executable, "-m", "tests.tools.sanity", core)) for core in CORES)),
+    pytest("tests/roles", "--ground=ovirt", "--numprocesses=2", name="roles-ovirt"),
+    pytest("tests/contract", "--backend=ovirt", name="ovirt"),
     # Most of it is sleeping between two looks; each worker has an emulator of its own.
-    pytest("tests/truth", "--numprocesses=8", "--dist=worksteal", slow_lane=True),
-    pytest("tests/contract", "--backend=ovirt", name="ovirt", slow_lane=True),
-    pytest("tests/roles", "--ground=ovirt", "--numprocesses=2", name="roles-ovirt", slow_lane=True),
-    Part("sanity", tuple(Check(core, (sys.executable, "-m", "tests.tools.sanity", core)) for core in CORES), slow_lane=True),
-    pytest("tests/package", slow_lane=True),
-    pytest("tests/docsite", slow_lane=True),
+    pytest("tests/truth", "--numprocesses=8", "--dist=worksteal"),
+    pytest("tests/emulator"),
 )
 
 
@@ -135,10 +135,10 @@ class Suite:
     # Held while a check's result is printed and added up: the lanes take turns.
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def work_off(self, queue: deque[tuple[Part, Check]]) -> None:
+    def work_off(self, queue: deque[tuple[Part, Check]], from_the_end: bool = False) -> None:
         while True:
             try:
-                part, check = queue.popleft()
+                part, check = queue.pop() if from_the_end else queue.popleft()
             except IndexError:
                 return
             self.run(part, check)
@@ -229,14 +229,12 @@ def main(arguments: Sequence[str]) -> int:
 
     LOGS.mkdir(parents=True, exist_ok=True)
     chosen = [part for part in PARTS if part.name in options.parts or not options.parts]
-    if options.parts:
-        queues = [deque((part, check) for part in chosen for check in part.checks)] * options.jobs
-    else:
-        queues = [deque((part, check) for part in chosen if part.slow_lane is slow for check in part.checks) for slow in (False, True)]
-    suite = Suite(pytest_arguments=arguments[split + 1 :], show_output=bool(options.parts) and len(queues) == 1)
+    queue = deque((part, check) for part in chosen for check in part.checks)
+    ends = [False] * options.jobs if options.parts else [False, True]
+    suite = Suite(pytest_arguments=arguments[split + 1 :], show_output=len(ends) == 1)
 
     started = time.monotonic()
-    lanes = [threading.Thread(target=suite.work_off, args=[queue], daemon=True) for queue in queues]
+    lanes = [threading.Thread(target=suite.work_off, args=[queue, from_the_end], daemon=True) for from_the_end in ends]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for lane in lanes:
@@ -244,8 +242,7 @@ def main(arguments: Sequence[str]) -> int:
         for lane in lanes:
             lane.join()
     except KeyboardInterrupt:
-        for queue in queues:
-            queue.clear()
+        queue.clear()
         for process in tuple(suite.running):
             stop(process)
         print("Interrupted.")
