@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import Any, Callable, NoReturn
+from typing import Any, Callable, NoReturn, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -14,15 +14,15 @@ from ._backends.registry import connect
 from ._engine import render
 from ._engine.changes import Create, Decision
 from ._engine.converge import Decide, Outcome, converge
-from ._engine.errors import VmError
+from ._engine.errors import CalledOff, VmError
 from ._engine.model import Vm
-from ._engine.port import Backend, Hypervisor
+from ._engine.port import Backend, Hypervisor, Meeting
 from ._options import Options
 from ._report import report
 
 Params = Mapping[str, Any]
 Result = dict[str, Any]
-Work = Callable[[Backend], Result]
+Work = Callable[[Backend, Optional[Meeting]], Result]
 
 
 class Module(AnsibleModule):
@@ -36,8 +36,8 @@ def run(options: Options, request: Callable[[Params], Decide]) -> None:
     """A module that converges each VM to what ``request`` makes of the options."""
 
     def work(module: AnsibleModule) -> Work:
-        decide = request(module.params)
-        return lambda backend: _result(converge(backend, decide, module.check_mode, module.params["expect_fingerprint"] or ""), module.params)
+        decide, fingerprint = request(module.params), module.params["expect_fingerprint"] or ""
+        return lambda backend, meeting: _result(converge(backend, decide, module.check_mode, fingerprint, meeting), module.params)
 
     _serve(options, work, lambda module, hypervisor: module.params["vm"])
 
@@ -49,7 +49,7 @@ def show(options: Options, more: Callable[[Vm, Params], Result]) -> None:
         return module.params["vm"] or hypervisor.owner_of(module.params["disk"])
 
     def work(module: AnsibleModule) -> Work:
-        def look(backend: Backend) -> Result:
+        def look(backend: Backend, meeting: Meeting | None) -> Result:
             vm = backend.read()
             return {"changed": False, "vm": {**render.info(vm), "report": report(vm), **more(vm, module.params)}}
 
@@ -79,6 +79,8 @@ def _all(module: AnsibleModule, work: Work, names: Callable[[AnsibleModule, Hype
     try:
         wanted = names(module, hypervisor)
         pairs = list(zip(wanted, hypervisor.find(wanted)))
+        if module.params.get("together"):
+            return _together(pairs, work, module)
         results = _one_by_one(pairs, work) if module.params.get("on_vm_error") == "stop" else _side_by_side(pairs, work, hypervisor.workers)
     finally:
         hypervisor.close()
@@ -105,12 +107,19 @@ def _side_by_side(pairs: Sequence[tuple[str, Backend | VmError]], work: Work, wo
         return list(pool.map(lambda pair: _one(pair[0], pair[1], work), pairs))
 
 
-def _one(name: str, found: Backend | VmError, work: Work) -> Result:
+def _together(pairs: Sequence[tuple[str, Backend | VmError]], work: Work, module: AnsibleModule) -> Result:
+    from ._together import together  # it needs threads
+
+    results, skew = together(pairs, lambda pair, meeting: _one(*pair, work, meeting), module.params["timeout"])
+    return {**_summary(results), "skew": None if module.check_mode else skew}
+
+
+def _one(name: str, found: Backend | VmError, work: Work, meeting: Meeting | None = None) -> Result:
     """One VM's failure is its own: the others go on."""
     if isinstance(found, VmError):
         return {"name": name, **_failure(found)}
     try:
-        return {"name": name, **work(found)}
+        return {"name": name, **work(found, meeting)}
     except VmError as error:
         return {"name": name, **_failure(error)}
     except Exception as error:
@@ -164,7 +173,7 @@ def _failure(error: VmError) -> Result:
 
 def _summary(results: list[Result]) -> Result:
     """With one VM its keys stand at the top; ``results`` holds one dict per VM in any case."""
-    failed = [result for result in results if result.get("failed")]
+    failed = sorted((result for result in results if result.get("failed")), key=lambda result: bool(result["reason"] == CalledOff.reason))
     top: Result = {"changed": any(result["changed"] for result in results)}
     if len(results) == 1:
         top.update({key: value for key, value in results[0].items() if key != "name"})

@@ -93,6 +93,15 @@ options:
       - When such memory is resumed, the guest goes on with caches that do not belong to that disk, which can corrupt what is on it.
     type: bool
     default: false
+  together:
+    description:
+      - Takes the snapshots of all VMs of O(vm) at one moment, as near as the hypervisor can, and none of them when one cannot be prepared.
+      - Everything that takes time is done before. Then each VM waits for the others. RV(skew) tells within how many seconds all were taken.
+      - Where some of the VMs have the snapshot already and others do not, the task fails, since these would be of another moment.
+      - A VM that fails when it is taken is reported, and the snapshots of the others stay. The role P(diskwise.vm.snapshot_group#role) takes them back.
+      - It cannot be combined with V(replace) in O(on_conflict). O(on_vm_error) means nothing here.
+    type: bool
+    default: false
 seealso:
   - module: diskwise.vm.snapshot_preview
   - module: diskwise.vm.snapshot_restore
@@ -142,6 +151,14 @@ EXAMPLES = r"""
     vm: db01
     snapshot: running
     memory: true
+
+- name: Take the VMs of an application at one moment
+  diskwise.vm.snapshot_create:
+    vm:
+      - app01
+      - app02
+    snapshot: release-8
+    together: true
 
 - name: Keep the configuration alone
   diskwise.vm.snapshot_create:
@@ -386,6 +403,12 @@ left_behind:
   returned: success, for one VM
   type: list
   elements: str
+skew:
+  description:
+    - With O(together), how many seconds lie between the beginning of the first and the end of the last snapshot. All of them were taken in this time.
+    - On an oVirt engine it holds the time in which the engine is asked whether it is done. It is null when nothing was taken.
+  returned: with O(together)
+  type: float
 results:
   description:
     - One result for each VM, in the order of O(vm), with the keys described here and C(name), the VM as it was asked for.
@@ -423,6 +446,7 @@ state_after:
 
 from ansible_collections.diskwise.vm.plugins.module_utils._engine import create, profiles
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import Decide
+from ansible_collections.diskwise.vm.plugins.module_utils._engine.errors import Refused
 from ansible_collections.diskwise.vm.plugins.module_utils._module import Params, run
 from ansible_collections.diskwise.vm.plugins.module_utils._options import BACKEND, FINGERPRINT, PROFILE, VM, WAIT, Options
 
@@ -438,12 +462,15 @@ OPTIONS = Options(
         "on_conflict": {"type": "str", "choices": ["fail", "keep", "replace"], "default": "fail"},
         "on_disk_error": {"type": "str", "choices": ["fail", "exclude"], "default": "fail"},
         "allow_partial_memory": {"type": "bool", "default": False},
+        "together": {"type": "bool", "default": False},
     }
 )
 FIELDS = ("description", "on_conflict", "on_disk_error", "allow_partial_memory")
 
 
 def request(params: Params) -> Decide:
+    if params["together"] and params["on_conflict"] == "replace":
+        raise Refused("together does not go with on_conflict: replace", "bad_option", "remove the old snapshots first, in a task of its own")
     given = {field: params[field] for field in FIELDS}
     return lambda vm: create.decide(vm, create.Request(params["snapshot"], **given, **profiles.chosen(params)))
 

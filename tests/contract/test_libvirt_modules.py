@@ -76,6 +76,49 @@ def test_one_vm_has_its_keys_at_the_top(module, lab):
     assert not module("create", vm="app01", snapshot="s1")["changed"]
 
 
+def test_vms_that_are_taken_together(module, two):
+    foreseen = module("create", vm=["app01", "app02"], snapshot="s1", together=True, check=True)
+    assert foreseen["changed"]
+    assert foreseen["skew"] is None
+    result = module("create", vm=["app01", "app02"], snapshot="s1", together=True)
+    assert result["changed"]
+    assert 0 < result["skew"] < 5
+    assert [machine.snapshots() for machine in two] == [{"s1": ["data", "os"]}] * 2
+    again = module("create", vm=["app01", "app02"], snapshot="s1", together=True)
+    assert (again["changed"], again["skew"]) == (False, None)
+
+
+def test_none_is_taken_when_one_of_them_cannot(module, two):
+    before = [(machine.state(), machine.files()) for machine in two]
+    for check in (True, False):
+        missing = module("create", vm=["app01", "app03", "app02"], snapshot="s1", together=True, check=check)
+        assert missing["reason"] == "unknown_vm"
+        assert [each["reason"] for each in missing["results"]] == ["called_off", "unknown_vm", "called_off"]
+        assert [(machine.state(), machine.files()) for machine in two] == before
+    assert "app03 failed" in missing["results"][0]["msg"]
+    assert [step["verb"] for step in missing["results"][0]["left"]] == ["snapshot", "clear"]
+
+
+def test_some_of_which_have_the_snapshot_already_are_not_taken_together(module, two):
+    module("create", vm="app01", snapshot="s1")
+    before = [(machine.state(), machine.files()) for machine in two]
+    for check in (True, False):
+        torn = module("create", vm=["app01", "app02"], snapshot="s1", together=True, check=check)
+        assert torn["reason"] == "called_off"
+        assert "app01 has the snapshot already" in torn["msg"]
+        assert [(machine.state(), machine.files()) for machine in two] == before
+    replacing = module("create", vm=["app01", "app02"], snapshot="s1", on_conflict="replace", together=True)
+    assert replacing["reason"] == "bad_option"
+
+
+def test_more_vms_than_one_connection_serves_at_a_time(module, lab):
+    names = [f"app{number:02}" for number in range(12)]
+    machines = [lab("os", name=name) for name in names]
+    result = module("create", vm=names, snapshot="s1", together=True)
+    assert [each["changed"] for each in result["results"]] == [True] * 12
+    assert [list(machine.snapshots()) for machine in machines] == [["s1"]] * 12
+
+
 def test_every_module_serves_several_vms_in_one_task(module, two):
     names = ["app01", "app02"]
     then = [machine.contents() for machine in two]

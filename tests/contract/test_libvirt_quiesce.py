@@ -12,6 +12,8 @@ import time
 import pytest
 
 from ansible_collections.diskwise.vm.plugins.module_utils._backends.libvirt import agent
+from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import converge
+from ansible_collections.diskwise.vm.plugins.module_utils._together import together
 from tests.contract.machine import LibvirtMachine
 from tests.contract.verbs import create, failed, refused, run
 from tests.lab import linux as linux_guest
@@ -46,6 +48,21 @@ def test_guest_is_frozen_for_the_snapshot_and_thawed_afterwards(machine, quiesce
     assert goes_on(machine)
     assert machine.info()["snapshots"][0]["quiesced"] is True
     assert done.decision.warnings == ()
+
+
+def test_guests_that_are_taken_together_are_frozen_at_once(daemon, machine, folder, linux_build):
+    other = LibvirtMachine(daemon, linux_guest.boot(machine.vm.conn, folder, "other", linux_build))
+    verb = create("s1", quiesce="required")
+
+    def work(vm, meeting):
+        return {"name": vm.name, "changed": converge(vm.connect(), verb.decide, False, meeting=meeting).changed}
+
+    results, skew = together([machine, other], work, 60)
+    assert [result["changed"] for result in results] == [True, True]
+    assert skew is not None
+    for each in (machine, other):
+        assert was_frozen(each, "s1")
+        assert goes_on(each)
 
 
 def test_guest_is_not_frozen_when_that_is_not_wanted(machine):

@@ -31,7 +31,8 @@ def connect(params: Mapping[str, Any], users: bool, patient: bool = True) -> Hyp
         return Ovirt(login(params.get("auth"), os.environ), params["timeout"], params["poll_interval"], patient, names_storage)
     from .libvirt.connection import Libvirt
 
-    return Libvirt(params.get("uri") or os.environ.get(LIBVIRT_URI) or "qemu:///system", params["timeout"], params["poll_interval"], users)
+    uri = params.get("uri") or os.environ.get(LIBVIRT_URI) or "qemu:///system"
+    return Libvirt(uri, params["timeout"], params["poll_interval"], users, bool(params.get("together")))
 
 
 def chosen(params: Mapping[str, Any]) -> str:

@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Callable
 
 from .changes import Change, Decision, Enter, Leave, Settle, Stop
-from .errors import BackendFailed, Busy, Interrupted, Refused, VmError
+from .errors import BackendFailed, Busy, CalledOff, Interrupted, Refused, VmError
 from .model import Step, Vm
-from .port import Backend
+from .port import Backend, Meeting
 from .render import differences, view
 from .render import fingerprint as fingerprint_of
 
@@ -32,11 +32,11 @@ class Outcome:
         return bool(self.steps)
 
 
-def converge(backend: Backend, decide: Decide, check: bool, fingerprint: str = "") -> Outcome:
+def converge(backend: Backend, decide: Decide, check: bool, fingerprint: str = "", meeting: Meeting | None = None) -> Outcome:
     """Bring the VM to where the decision leads. Check mode stops before the first effect and foresees the rest.
 
-    With a ``fingerprint``, only from the state that it is of. Raises VmError; once effects began it carries what was done, what is left,
-    and the state that was found.
+    With a ``fingerprint``, only from the state that it is of; with a ``meeting``, together with the other VMs there. Raises VmError; once
+    effects began it carries what was done, what is left, and the state that was found.
     """
     before, decision = _decide(backend, backend.read(), decide)
     if not decision.changes:
@@ -46,12 +46,16 @@ def converge(backend: Backend, decide: Decide, check: bool, fingerprint: str = "
         return Outcome(before, before, (), decision)
     _demand(before, fingerprint)
     if check:
-        return _foresee(backend, before, decision)
+        foreseen = _foresee(backend, before, decision)
+        if meeting and any(step.meets for step in foreseen.steps):
+            with meeting.moment():  # it fails where the real run would
+                return foreseen
+        return foreseen
     with backend.hold() as waited:
         if waited:  # what was decided without the lock may be out of date
             before, decision = _decide(backend, backend.read(), decide)
             _demand(before, fingerprint)
-        return _carry_out(backend, before, decision, decide)
+        return _carry_out(backend, before, decision, decide, meeting)
 
 
 def _demand(vm: Vm, fingerprint: str) -> None:
@@ -91,14 +95,14 @@ def _foresee(backend: Backend, before: Vm, decision: Decision) -> Outcome:
     return Outcome(before, vm, steps, decision)
 
 
-def _carry_out(backend: Backend, before: Vm, decision: Decision, decide: Decide) -> Outcome:
+def _carry_out(backend: Backend, before: Vm, decision: Decision, decide: Decide, meeting: Meeting | None) -> Outcome:
     vm = before
     steps: tuple[Step, ...] = ()
     for number, change in enumerate(decision.changes):
         expected = change.expected(vm, backend.images(vm, change))
         planned = backend.plan(vm, change)
         try:
-            _apply(backend, steps, planned)
+            _apply(backend, steps, planned, meeting)
         except VmError as error:
             error.left += _foresee(backend, expected, replace(decision, changes=decision.changes[number + 1 :])).steps
             raise
@@ -106,7 +110,7 @@ def _carry_out(backend: Backend, before: Vm, decision: Decision, decide: Decide)
         vm = _read_back(backend, steps)
         wrong = differences(expected, vm)
         if wrong and isinstance(change, Settle):
-            return _decide_anew(backend, Outcome(before, vm, steps, decision), decide)
+            return _decide_anew(backend, Outcome(before, vm, steps, decision), decide, meeting)
         if isinstance(change, Stop) and vm.power != "down":
             wrong.append(f"power: expected down, found {vm.power}")
         if wrong:
@@ -114,11 +118,11 @@ def _carry_out(backend: Backend, before: Vm, decision: Decision, decide: Decide)
     return Outcome(before, vm, steps, decision)
 
 
-def _decide_anew(backend: Backend, settled: Outcome, decide: Decide) -> Outcome:
+def _decide_anew(backend: Backend, settled: Outcome, decide: Decide, meeting: Meeting | None) -> Outcome:
     """Go on from where interrupted work led, which was not where it seemed to lead: only the hypervisor knew how far it had come."""
     try:
         vm, decision = _decide(backend, settled.after, decide)
-        found = _carry_out(backend, vm, decision, decide)
+        found = _carry_out(backend, vm, decision, decide, meeting)
     except VmError as error:
         error.done = settled.steps + error.done
         error.state_after = error.state_after or view(settled.after)
@@ -126,14 +130,25 @@ def _decide_anew(backend: Backend, settled: Outcome, decide: Decide) -> Outcome:
     return Outcome(settled.before, found.after, settled.steps + found.steps, replace(decision, warnings=(*decision.warnings, settled.decision.warnings[-1])))
 
 
-def _apply(backend: Backend, before: tuple[Step, ...], planned: tuple[Step, ...]) -> None:
+def _apply(backend: Backend, before: tuple[Step, ...], planned: tuple[Step, ...], meeting: Meeting | None = None) -> None:
     for number, step in enumerate(planned):
         try:
-            backend.apply(step)
+            with meeting.moment() if meeting and step.meets else nullcontext():
+                backend.apply(step)
         except VmError as error:
             error.done, error.left = before + planned[:number], planned[number:]
+            if isinstance(error, CalledOff):
+                error.done += _settled(backend)
             error.state_after = _state_after(backend)
             raise
+
+
+def _settled(backend: Backend) -> tuple[Step, ...]:
+    """Take back what was prepared."""
+    vm = backend.read()
+    steps = backend.plan(vm, Settle()) if vm.unfinished else ()
+    _apply(backend, (), steps)
+    return steps
 
 
 def _read_back(backend: Backend, done: tuple[Step, ...]) -> Vm:

@@ -54,6 +54,12 @@ class Interrupted(VmError):
     reason = "interrupted"
 
 
+class CalledOff(VmError):
+    """Another VM of those that are to be taken together does not come; what was prepared is taken back."""
+
+    reason = "called_off"
+
+
 class BackendFailed(VmError):
     """The hypervisor said no, or could not be reached."""
 

@@ -265,12 +265,16 @@ class Vm:
 
 @dataclass(frozen=True)
 class Step:
-    """One effect: serialisable, may be applied twice, and is both the ``plan`` result and the log line."""
+    """One effect: serialisable, may be applied twice, and is both the ``plan`` result and the log line.
+
+    ``meets``: VMs that are taken together do this one at the same moment.
+    """
 
     verb: str
     subject: str
     says: str
     args: Mapping[str, Any] = field(default_factory=dict)
+    meets: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return {"verb": self.verb, "subject": self.subject, "says": self.says, "args": dict(self.args)}

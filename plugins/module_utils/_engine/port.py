@@ -52,3 +52,10 @@ class Hypervisor(Protocol):
 
     def close(self) -> None:
         """Let go of the connection; never raises."""
+
+
+class Meeting(Protocol):
+    """Where VMs that are taken together wait for each other."""
+
+    def moment(self) -> AbstractContextManager[None]:
+        """A context that begins when all are there. Raises CalledOff."""

@@ -78,7 +78,8 @@ def verdicts(snapshots: Sequence[Mapping[str, Any]], rules: Sequence[Rule], now:
     newer: dict[str, int] = {}
     seen: dict[int, int] = {}
     # The list's own order tells apart what was taken within one second.
-    for snapshot in sorted(reversed(snapshots), key=lambda each: each["created"] or 0, reverse=True):
+    by_age = sorted(snapshots, key=lambda each: each["created"] or 0)
+    for snapshot in reversed(by_age):
         if snapshot["id"] in matching:
             found = matching[snapshot["id"]]
             newer[snapshot["id"]] = seen.get(id(found), 0)

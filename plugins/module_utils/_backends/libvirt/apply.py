@@ -27,10 +27,10 @@ def apply(desk: Desk, step: Step) -> None:
 
 def _effect(verb: str) -> Effect:
     """Imported only now: a task compiles all that it imports anew, so it gets what its own steps need."""
-    if verb in ("note-create", "snapshot"):
+    if verb in ("note-create", "prepare", "snapshot"):
         from . import create
 
-        return {"note-create": create.note, "snapshot": create.take}[verb]
+        return {"note-create": create.note, "prepare": create.prepare, "snapshot": create.take}[verb]
     if verb in ("note-preview", "overlay", "show"):
         from . import preview
 

@@ -26,6 +26,8 @@ from .sdk import demand, libvirt
 from .storage import Storage, folder_of
 from .waiting import Clock
 
+CALLS_AT_ONCE = 5
+"""How many calls of one connection libvirtd carries out at a time, as it is shipped (max_client_requests)."""
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -33,37 +35,54 @@ class Libvirt:
     """An open connection. Raises BackendFailed when it cannot be opened.
 
     ``timeout`` and ``interval`` in seconds. ``users``: find out what else uses the VMs' images; only what deletes or merges images needs it.
+    ``together``: all VMs will be worked on at the same time.
     """
 
     workers = 1
 
-    def __init__(self, uri: str, timeout: int, interval: int, users: bool = True) -> None:
+    def __init__(self, uri: str, timeout: int, interval: int, users: bool = True, together: bool = False) -> None:
         demand()
         # Freeing a libvirt object forgets the last error of the thread: a collection between a call and its exception would blank it.
         gc.disable()
         self._clock = Clock(timeout, interval)
         self._users = users
+        self._uri = uri
+        self._together = together
+        self._conn = self._open()
+        self._more: list[libvirt.virConnect] = []
+
+    def _open(self) -> libvirt.virConnect:
         try:
-            self._conn = libvirt.open(uri)
+            return libvirt.open(self._uri)
         except libvirt.libvirtError as error:
             said = error.get_error_message() or str(error)
             if is_one_of(error, NOT_ALLOWED) or (is_one_of(error, ("SYSTEM_ERROR",)) and error.get_int1() == errno.EACCES):
                 raise BackendFailed(
-                    f"libvirt at {uri} refuses this user: {said}", "no_permission", "join the group libvirt, or run the task with become"
+                    f"libvirt at {self._uri} refuses this user: {said}", "no_permission", "join the group libvirt, or run the task with become"
                 ) from error
-            raise BackendFailed(f"libvirt at {uri} cannot be reached: {said}", "cannot_connect", "is the daemon running, and is the uri right?") from error
+            raise BackendFailed(
+                f"libvirt at {self._uri} cannot be reached: {said}", "cannot_connect", "is the daemon running, and is the uri right?"
+            ) from error
 
     def find(self, names: Sequence[str]) -> Sequence[LibvirtVm | VmError]:
-        return [self._find(name) for name in names]
+        return [self._find(name, self._connection(number)) for number, name in enumerate(names)]
 
-    def _find(self, name: str) -> LibvirtVm | VmError:
+    def _connection(self, number: int) -> libvirt.virConnect:
+        """The one for the VM of this number."""
+        if not self._together or number < CALLS_AT_ONCE:
+            return self._conn
+        if number % CALLS_AT_ONCE == 0:
+            self._more.append(self._open())
+        return self._more[-1]
+
+    def _find(self, name: str, conn: libvirt.virConnect) -> LibvirtVm | VmError:
         try:
-            domain = self._conn.lookupByUUIDString(name) if UUID.fullmatch(name) else self._conn.lookupByName(name)
+            domain = conn.lookupByUUIDString(name) if UUID.fullmatch(name) else conn.lookupByName(name)
         except libvirt.libvirtError as error:
             if is_one_of(error, ("NO_DOMAIN",)):
                 return NotFound(f"there is no VM {name!r}", "unknown_vm", self._known())
             return translate(error, f"looking for VM {name}")
-        return LibvirtVm(self._conn, domain, self._clock, self._users)
+        return LibvirtVm(conn, domain, self._clock, self._users)
 
     def _known(self) -> str:
         with saying("listing the VMs"):
@@ -82,8 +101,9 @@ class Libvirt:
         return [domain.UUIDString() for domain in sorted(found, key=lambda domain: str(domain.name()))]
 
     def close(self) -> None:
-        with suppress(libvirt.libvirtError):
-            self._conn.close()
+        for conn in (self._conn, *self._more):
+            with suppress(libvirt.libvirtError):
+                conn.close()
 
 
 def _has(domain: libvirt.virDomain, disk: str) -> bool:

@@ -28,6 +28,17 @@ def note(desk: Desk, args: Args) -> None:
     desk.note(raw, {"phase": "creating", "snapshot": snapshot, "disks": disks})
 
 
+def prepare(desk: Desk, args: Args) -> None:
+    """Make the overlays, which the snapshot would make otherwise."""
+    raw = desk.raw()
+    work = raw.record.work or {}
+    if work["snapshot"]["name"] in raw.snapshots or switched(work, raw.domain):
+        return
+    _demand_same(raw, work)
+    for base, kind, path in work["disks"].values():
+        desk.storage.create_overlay(path, Source(base, kind))
+
+
 def take(desk: Desk, args: Args) -> None:
     """Make the snapshot; one that is there already is left alone."""
     raw = desk.raw()
@@ -39,7 +50,7 @@ def take(desk: Desk, args: Args) -> None:
         return
     _demand_same(raw, work)
     if args["quiesce"] != "never":
-        _take_frozen(desk, work, args["quiesce"])
+        _take_frozen(desk, raw, work, args["quiesce"])
         return
     if raw.live is None:
         for _base, _kind, path in work["disks"].values():
@@ -62,12 +73,8 @@ def _flags(desk: Desk, work: Args) -> int:
     return int(flags | (libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_LIVE if running else 0))
 
 
-def _take_frozen(desk: Desk, work: Args, quiesce: str) -> None:
-    """The overlays are made before the freeze, which is what takes long. libvirtd itself thaws, even if this process dies."""
-    for base, kind, path in work["disks"].values():
-        desk.storage.create_overlay(path, Source(base, kind))
-    raw = desk.raw()
-    _demand_same(raw, work)
+def _take_frozen(desk: Desk, raw: Raw, work: Args, quiesce: str) -> None:
+    """With the overlays that are prepared. libvirtd itself thaws, even if this process dies."""
     text = snapshot_xml(raw, work)
     flags = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT
     with agent.limited(desk.domain):

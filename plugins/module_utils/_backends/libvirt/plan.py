@@ -76,11 +76,11 @@ def _create(vm: Vm, change: Create) -> tuple[Step, ...]:
     note = {"name": change.name, "description": change.description, "memory": memory, "quiesce": change.quiesce}
     disks = {disk: [vm.leaf[disk], overlays[disk]] for disk in change.disks}
     what = ", ".join(vm.disk(disk).name for disk in change.disks) or "the configuration only"
-    return (
-        Step("note-create", change.name, "note which snapshot is being made", {"snapshot": note, "disks": disks}),
-        Step("snapshot", change.name, f"snapshot {what}{' with memory' if memory else ''}", {"quiesce": change.quiesce}),
-        Step("clear", vm.name, "note that it is done"),
-    )
+    steps = [Step("note-create", change.name, "note which snapshot is being made", {"snapshot": note, "disks": disks})]
+    if change.quiesce != "never":  # what takes long is not done while the guest is frozen
+        steps.append(Step("prepare", change.name, f"new image for {what}"))
+    says = f"snapshot {what}{' with memory' if memory else ''}"
+    return (*steps, Step("snapshot", change.name, says, {"quiesce": change.quiesce}, meets=True), Step("clear", vm.name, "note that it is done"))
 
 
 def _enter(vm: Vm, change: Enter) -> tuple[Step, ...]:

@@ -43,7 +43,7 @@ def _names(vm: Vm, disks: Any) -> str:
 def _create(vm: Vm, change: Create) -> tuple[Step, ...]:
     what = _names(vm, change.disks) or "the configuration only"
     args = {"name": change.name, "description": change.description, "disks": list(change.disks), "memory": change.memory}
-    steps = [Step("snapshot", change.name, f"snapshot {what}{' with memory' if change.memory else ''}", args)]
+    steps = [Step("snapshot", change.name, f"snapshot {what}{' with memory' if change.memory else ''}", args, meets=True)]
     if change.quiesce == "required":
         steps.insert(0, Step("probe", vm.name, "freeze and thaw the guest, to see that its agent answers"))
     return tuple(steps)
