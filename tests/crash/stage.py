@@ -7,6 +7,7 @@ The start is kept as files and XML. Names, paths and UUID are the same each time
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -129,6 +130,12 @@ class Stage:
         vms.remove_all(self.vm.conn)
         for file in self.folder.iterdir():
             file.unlink()
+
+    def forgotten(self) -> int | None:
+        """The QEMU of the VM, if it runs and libvirtd does not know it."""
+        with contextlib.suppress(ProcessLookupError):
+            return None if self.vm.active else self.vm.pid
+        return None
 
     def play(self, verb: str, options: Mapping[str, Any], trouble: Trouble | None = None) -> Run:
         return play(self.daemon.uri, verb, options, trouble)

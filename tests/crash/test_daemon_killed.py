@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
+import signal
 
 import pytest
 
@@ -57,10 +59,20 @@ def after_kill(stage: Stage, scenario: Scenario, whole: Whole, trouble: Trouble)
     stage.connect()
     seen = stage.play("info", {})
     wrong = [f"info: {seen}"] if seen.failed else []
+    forgotten = stage.forgotten()
+    if forgotten:
+        # Killed while it turns a disk over to the image below, libvirtd 9.0 cannot read its own note of the VM, and takes it for down.
+        refused = stage.play(scenario.verb, scenario.options)
+        if refused.outcome != "image_locked":
+            wrong.append(f"while its QEMU goes on unknown to libvirtd: {refused}")
+        os.kill(forgotten, signal.SIGKILL)
+        tally["guests that libvirtd forgot"] += 1
     again = stage.play(scenario.verb, scenario.options)
     if again.failed:
         return [*wrong, f"again: {again}"]
     state = stage.observe()
+    if forgotten:
+        state.update({key: whole.state[key] for key in ("power", "running")})
     if "stale_view" in [found["code"] for found in stage.demand("info").result["vm"]["health"]]:
         state["running"] = whole.state["running"]  # libvirtd died between QEMU's switch and its own: it learns of it when the VM is powered off
     wrong += [line for line in differences(whole.state, state, "again") if not ORPHANED.search(line)]
@@ -69,7 +81,7 @@ def after_kill(stage: Stage, scenario: Scenario, whole: Whole, trouble: Trouble)
     third = stage.play(scenario.verb, scenario.options)
     if third.failed or third.changed:
         wrong.append(f"the third run: {third}")
-    if whole.later is not None:
+    if whole.later is not None and not forgotten:
         wrong += [line for line in differences(whole.later, stage.go_on(), "later") if not ORPHANED.search(line)]
     if left:
         # A pool outlives libvirtd, the lock does not. So nobody knows that it was left, until somebody works in the folder again.

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..._engine.model import Image, Vm
+from ..._engine.model import Image, Snapshot, Vm
 from . import xml
 from .raw import Raw
-from .storage import Storage, folder_of
+from .storage import Storage, cover_of, folder_of
 
 
 def graph(vm: Vm, raw: Raw) -> dict[str, Image]:
@@ -69,7 +69,14 @@ def with_files(vm: Vm, raw: Raw, storage: Storage, with_users: bool) -> Vm:
         for path, users in storage.users(set(images), own, vm.id).items():
             images[path] = replace(images[path], users=users)
     disks = tuple(replace(disk, size=capacity.get(vm.leaf.get(disk.id, ""))) for disk in vm.disks)
-    return replace(vm, images=images, disks=disks)
+    snapshots = tuple(replace(snapshot, memory_size=_memory_size(snapshot, raw, storage, known)) for snapshot in vm.snapshots)
+    return replace(vm, images=images, disks=disks, snapshots=snapshots)
+
+
+def _memory_size(snapshot: Snapshot, raw: Raw, storage: Storage, known: Mapping[str, bool]) -> int | None:
+    path = xml.memory_of(raw.snapshots[snapshot.id]) if snapshot.memory and snapshot.id in raw.snapshots else None
+    file = storage.find(path) if path and known[folder_of(path)] else None
+    return file.size if file else None
 
 
 class _Known(dict[str, bool]):
@@ -87,5 +94,5 @@ class _Known(dict[str, bool]):
 def files_of(work: Mapping[str, Any]) -> set[str]:
     """The files that unfinished work has made or will delete."""
     made = {path for key in ("disks", "overlays") if isinstance(work.get(key), Mapping) for _base, _kind, path in work[key].values()}
-    merged = {path for pair in work.get("merges", {}).values() for path in pair}
+    merged = {path for below, above in work.get("merges", {}).values() for path in (below, above, cover_of(above))}
     return made | merged | set(work.get("delete", ()))

@@ -12,13 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from xml.etree import ElementTree
 
-from ..._engine.errors import BackendFailed
+from ..._engine.errors import BackendFailed, VmError
 from . import xml
+from .desk import Desk
 from .dom import add, new, text_of
 from .faults import is_one_of, saying, translate
 from .sdk import libvirt
-from .storage import helper_name
+from .storage import OVERLAY_FORMAT, cover_of, helper_name
 from .waiting import Clock
+from .xml import Source
 
 Merges = Mapping[str, Sequence[str]]
 """Target -> (image below, the image above it that is merged into it)."""
@@ -28,13 +30,35 @@ LOCKED = "Is another process using the image"
 DYING_SECONDS = 20
 
 
-def merge(conn: libvirt.virConnect, domain: libvirt.virDomain, tops: Mapping[str, xml.Source], merges: Merges, clock: Clock) -> None:
-    """Carry out the merges. ``tops``: target -> the image from which the chain is opened when the VM is down."""
-    if domain.isActive():
-        _merge_in(domain, merges, clock)
+def merge(desk: Desk, merges: Merges) -> None:
+    """Carry out the merges."""
+    if desk.domain.isActive():
+        _merge_in(desk.domain, merges, desk.clock)
         return
-    with _helper(conn, domain, {target: tops[target] for target in merges}, clock) as helper:
-        _merge_in(helper, merges, clock)
+    tops = xml.sources(desk.raw().domain)
+    with _covered(desk, {target: tops[target] for target in merges}, merges) as opened, _helper(desk.conn, desk.domain, opened, desk.clock) as helper:
+        _merge_in(helper, merges, desk.clock)
+
+
+@contextmanager
+def _covered(desk: Desk, tops: Mapping[str, Source], merges: Merges) -> Iterator[Mapping[str, Source]]:
+    """From where the helper opens each chain: an image that is to be merged is not its top.
+
+    To merge the top, libvirt turns the disk over to the image below. A libvirtd that dies in the middle of that cannot read its own note of
+    it, forgets the helper, and leaves its QEMU with the images locked for good.
+    """
+    covers = {target: cover_of(source.path) for target, source in tops.items() if source.path == merges[target][1]}
+    opened = dict(tops)
+    for target, path in covers.items():
+        desk.storage.delete(path)  # what a run that died left may be built on another image by now
+        with suppress(VmError):  # no room for it, which the merge may make, or the name gets too long
+            desk.storage.create_overlay(path, tops[target])
+            opened[target] = Source(path, OVERLAY_FORMAT)
+    try:
+        yield opened
+    finally:
+        for path in covers.values():
+            desk.storage.delete(path)
 
 
 def _merge_in(domain: libvirt.virDomain, merges: Merges, clock: Clock) -> None:
@@ -120,7 +144,7 @@ def _started(conn: libvirt.virConnect, text: str, flags: int, clock: Clock) -> l
 
 
 @contextmanager
-def _helper(conn: libvirt.virConnect, domain: libvirt.virDomain, tops: Mapping[str, xml.Source], clock: Clock) -> Iterator[libvirt.virDomain]:
+def _helper(conn: libvirt.virConnect, domain: libvirt.virDomain, tops: Mapping[str, Source], clock: Clock) -> Iterator[libvirt.virDomain]:
     """A paused domain that has only these disks, and that goes when this connection goes."""
     with saying("starting the helper that merges images"):
         flags = libvirt.VIR_DOMAIN_START_PAUSED | libvirt.VIR_DOMAIN_START_AUTODESTROY
@@ -134,7 +158,7 @@ def _helper(conn: libvirt.virConnect, domain: libvirt.virDomain, tops: Mapping[s
             helper.destroy()
 
 
-def _helper_xml(domain: ElementTree.Element, tops: Mapping[str, xml.Source]) -> str:
+def _helper_xml(domain: ElementTree.Element, tops: Mapping[str, Source]) -> str:
     """The same emulator and machine as the VM's, 8 MiB, and the disks."""
     root = new("domain", type=domain.get("type") or "qemu")
     add(root, "name", helper_name(str(domain.findtext("uuid"))))

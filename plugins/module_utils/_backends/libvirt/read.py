@@ -60,6 +60,7 @@ def _read(domain: libvirt.virDomain, storage: Storage, with_users: bool) -> Vm:
         agent=xml.agent_connected(raw.live) if raw.live is not None else None,
         requests={key: Composition.from_dict(shows) for key, shows in _requests(raw.record).items()},
         checkpoints=_checkpoints(domain),
+        hardware=xml.hardware(origin),
     )
     vm = settled(replace(vm, images=graph(vm, raw)), raw)
     vm = with_files(vm, raw, storage, with_users)
@@ -126,6 +127,7 @@ def _snapshot(name: str, element: ElementTree.Element) -> Snapshot:
         own=bool(note),
         parent=element.findtext("parent/name"),
         unusable=_unusable(element),
+        hardware=xml.hardware(config) if config is not None else None,
     )
 
 

@@ -21,7 +21,7 @@ def note(desk: Desk, args: Args) -> None:
 
 
 def merge_images(desk: Desk, args: Args) -> None:
-    merge(desk.conn, desk.domain, xml.sources(desk.raw().domain), args["merges"], desk.clock)
+    merge(desk, args["merges"])
 
 
 def settle(desk: Desk, args: Args) -> None:

@@ -52,6 +52,11 @@ def helper_name(vm_id: str) -> str:
     return f"diskwise-merge-{vm_id}"
 
 
+def cover_of(image: str) -> str:
+    """The empty image that such a helper has on top of one that it merges."""
+    return f"{image}.merging"
+
+
 class Storage:
     """The image files that one connection can see."""
 

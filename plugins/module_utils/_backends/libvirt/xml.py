@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
+from ..._engine.model import Hardware
 from .record import ELEMENT, NAMESPACE, Record
 
 AGENT = "org.qemu.guest_agent.0"
+KIB = 1024
 REMOVABLE = ("cdrom", "floppy")
 
 
@@ -87,6 +89,16 @@ def held_images(snapshot: ElementTree.Element) -> dict[str, Source]:
     domain = snapshot.find("domain")
     frozen = sources(domain) if domain is not None else {}
     return {target: frozen[target] for target in made_overlays(snapshot) if target in frozen}
+
+
+def hardware(domain: ElementTree.Element) -> Hardware:
+    vcpus, memory = domain.find("vcpu"), domain.findtext("currentMemory") or domain.findtext("memory")
+    macs = (mac.get("address", "") for mac in domain.findall("devices/interface/mac"))
+    return Hardware(
+        vcpus=int(vcpus.get("current") or vcpus.text or 1) if vcpus is not None else None,
+        memory=int(memory) * KIB if memory else None,  # libvirt itself always writes them in KiB
+        nics=tuple(sorted(mac for mac in macs if mac)),
+    )
 
 
 def memory_of(snapshot: ElementTree.Element) -> str | None:
