@@ -11,7 +11,7 @@ from typing import Any, Callable, NoReturn, Optional
 from ansible.module_utils.basic import AnsibleModule
 
 from ._backends.registry import connect
-from ._engine import render
+from ._engine import hardware, render
 from ._engine.changes import Create, Decision
 from ._engine.converge import Decide, Outcome, converge
 from ._engine.errors import CalledOff, VmError
@@ -147,6 +147,7 @@ def _result(outcome: Outcome, params: Params) -> Result:
         result["snapshot"] = next((s for s in render.info(vm)["snapshots"] if params["snapshot"] in (s["id"], s["name"])), {"name": params["snapshot"]})
     if decision.shows:
         result["composition"] = render.row(outcome.before, decision.shows)
+        result["config_changes"] = hardware.changes(outcome.before, decision.shows)
         result["matrix"] = render.matrix(outcome.before, decision.shows)
     return result
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, TypeVar, Union
 
-from ._engine.model import Capabilities, Composition, Disk, Image, Preview, Problem, Snapshot, Vm
+from ._engine.model import Capabilities, Composition, Disk, Hardware, Image, Preview, Problem, Snapshot, Vm
 from ._engine.render import fingerprint
 
 SCHEMA = "report/1"
@@ -34,8 +34,12 @@ def report(vm: Vm) -> dict[str, Any]:
         "disks": [disks[disk] for disk in vm.disks],
         "images": [{**_plain(image), **({"parent": images.get(image.parent, image.parent)} if image.parent else {})} for image in vm.images.values()],
         "leaf": held(vm.leaf),
-        "snapshots": [{**_plain(snapshot), "images": held(snapshot.images), "disks": [disks[disk] for disk in snapshot.disks]} for snapshot in vm.snapshots],
+        "snapshots": [
+            {**_plain(snapshot), **_hardware(snapshot), "images": held(snapshot.images), "disks": [disks[disk] for disk in snapshot.disks]}
+            for snapshot in vm.snapshots
+        ],
         "can": _plain(vm.can),
+        **_hardware(vm),
     }
     if vm.preview:
         found["preview"] = {**_plain(vm.preview), "shows": vm.preview.shows.as_dict(), "images": held(vm.preview.images)}
@@ -46,6 +50,10 @@ def report(vm: Vm) -> dict[str, Any]:
     if vm.problems:
         found["problems"] = [_plain(problem) for problem in vm.problems]
     return found
+
+
+def _hardware(of: Vm | Snapshot) -> dict[str, Any]:
+    return {"hardware": _plain(of.hardware)} if of.hardware else {}
 
 
 def read(data: Mapping[str, Any]) -> Vm:
@@ -75,7 +83,8 @@ def _read(data: Mapping[str, Any]) -> Vm:
         data,
         disks=tuple(disks[number] for number in data["disks"]),
         snapshots=tuple(
-            _value(Snapshot, entry, images=held(entry["images"]), disks=tuple(disks[number] for number in entry["disks"])) for entry in data["snapshots"]
+            _value(Snapshot, entry, images=held(entry["images"]), disks=tuple(disks[number] for number in entry["disks"]), **_hardware_of(entry))
+            for entry in data["snapshots"]
         ),
         leaf=held(data["leaf"]),
         images={found.id: found for found in images},
@@ -84,7 +93,12 @@ def _read(data: Mapping[str, Any]) -> Vm:
         committed=Composition.from_dict(data["committed"]) if data.get("committed") else None,
         requests={request: Composition.from_dict(shows) if shows else None for request, shows in data.get("requests", {}).items()},
         can=_value(Capabilities, data["can"]),
+        **_hardware_of(data),
     )
+
+
+def _hardware_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {"hardware": _value(Hardware, data["hardware"])} if "hardware" in data else {}
 
 
 def _plain(value: Any) -> dict[str, Any]:

@@ -146,6 +146,25 @@ composition:
       description: For each disk the name of a snapshot, V(current) or V(excluded).
       returned: always
       type: dict
+config_changes:
+  description:
+    - What the configuration of the snapshot changes of the VM besides its disks. It is empty when that is the same, or not known.
+  returned: success, for one VM, when a preview was open
+  type: list
+  elements: dict
+  contains:
+    what:
+      description: V(vcpus), V(memory) in bytes, or V(nics), the MAC addresses.
+      returned: always
+      type: str
+    now:
+      description: As it is now.
+      returned: always
+      type: raw
+    then:
+      description: As it is in the snapshot.
+      returned: always
+      type: raw
 matrix:
   description:
     - The same as a table in plain text, with a line for each snapshot and a column for each disk. It ends with the line of what results.
@@ -190,6 +209,16 @@ snapshot:
       description: Whether its configuration can be used.
       returned: when the snapshot exists
       type: bool
+    hardware:
+      description:
+        - What its configuration gives the VM besides disks, with the keys C(vcpus), C(memory) in bytes, and C(nics), the MAC addresses.
+        - It is null where it is not known.
+      returned: when the snapshot exists
+      type: dict
+    memory_size:
+      description: How many bytes its memory takes up. It is null where that is not known.
+      returned: when the snapshot exists
+      type: int
     status:
       description: V(ok), or why it cannot be used in a preview.
       returned: when the snapshot exists

@@ -198,6 +198,16 @@ vm:
           description: Whether its configuration can be used.
           returned: always
           type: bool
+        hardware:
+          description:
+            - What its configuration gives the VM besides disks, with the keys C(vcpus), C(memory) in bytes, and C(nics), the MAC addresses.
+            - It is null where it is not known.
+          returned: always
+          type: dict
+        memory_size:
+          description: How many bytes its memory takes up. It is null where that is not known.
+          returned: always
+          type: int
         status:
           description: V(ok), or why it cannot be used in a preview.
           returned: always
@@ -282,6 +292,10 @@ vm:
       description: Whether the guest agent answers. It is null when the VM does not run.
       returned: always
       type: bool
+    hardware:
+      description: What the VM has besides disks, in the form of RV(vm.snapshots.hardware).
+      returned: always
+      type: dict
     unfinished:
       description: What an interrupted run left to do. It is empty when there is nothing. The next change of the VM does it first.
       returned: always

@@ -161,6 +161,16 @@ snapshot:
       description: Whether its configuration can be used.
       returned: when the snapshot exists
       type: bool
+    hardware:
+      description:
+        - What its configuration gives the VM besides disks, with the keys C(vcpus), C(memory) in bytes, and C(nics), the MAC addresses.
+        - It is null where it is not known.
+      returned: when the snapshot exists
+      type: dict
+    memory_size:
+      description: How many bytes its memory takes up. It is null where that is not known.
+      returned: when the snapshot exists
+      type: int
     status:
       description: V(ok), or why it cannot be used in a preview.
       returned: when the snapshot exists

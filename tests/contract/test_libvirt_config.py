@@ -11,6 +11,7 @@ import libvirt
 import pytest
 
 from ansible_collections.diskwise.vm.plugins.module_utils._backends.libvirt.record import NAMESPACE, unpack
+from ansible_collections.diskwise.vm.plugins.module_utils._engine import hardware
 from tests.contract.verbs import EXCLUDED, create, failed, preview, remove, restore, run, undo
 from tests.lab import vm as vms
 
@@ -55,6 +56,31 @@ def test_older_configuration_comes_back(lab, power):
     assert machine.config() == before
     run(machine, restore(config="small"))
     assert root_of(machine).findtext("memory") == str(6 << 10)
+
+
+def test_what_an_older_configuration_changes_besides_disks_is_said(lab):
+    machine = lab("os", memory=6)
+    run(machine, create("small", disks=[]))
+
+    def grow(root):
+        resize(12)(root)
+        root.find("vcpu").text = "4"
+        root.find("vcpu").set("current", "3")
+        root.find("devices").append(ET.fromstring("<interface type='user'><mac address='52:54:00:00:00:07'/></interface>"))
+
+    edit(machine, grow)
+    info = machine.info()
+    assert info["snapshots"][0]["hardware"] == {"vcpus": 1, "memory": 6 << 20, "nics": []}
+    now = {"vcpus": 3, "memory": 12 << 20, "nics": ["52:54:00:00:00:07"]}
+    assert info["hardware"] == now
+    run(machine, preview(config="small"))
+    assert machine.info()["hardware"] == now, "what an undo brings back"
+    shown = hardware.changes(machine.read(), machine.read().preview.shows)
+    assert [(change["what"], change["now"], change["then"]) for change in shown] == [
+        ("vcpus", 3, 1),
+        ("memory", 12 << 20, 6 << 20),
+        ("nics", ["52:54:00:00:00:07"], []),
+    ]
 
 
 def test_configuration_of_a_running_vm_is_the_one_for_its_next_start(lab):

@@ -34,6 +34,16 @@ def resumed(machine, images):
     return guest.stale(machine.vm.serial, log), len(guest.boots(machine.vm.serial)) - boots
 
 
+def test_how_much_the_memory_takes_up_is_known(lab):
+    machine = lab("os", pool=True, boot="halt")
+    machine.start()
+    run(machine, create("memory", memory=True))
+    run(machine, create("disks"))
+    with_memory, without = machine.info()["snapshots"]
+    assert with_memory["memory_size"] > 1 << 16
+    assert without["memory_size"] is None
+
+
 def held(machine):
     """The images of the snapshot with the memory, in the order of the disks."""
     images = machine.info()["snapshots"][0]["images"]

@@ -12,6 +12,7 @@ from ansible_collections.diskwise.vm.plugins.module_utils._engine.model import (
     Capabilities,
     Composition,
     Disk,
+    Hardware,
     Image,
     Preview,
     Problem,
@@ -35,6 +36,7 @@ OVIRT = Capabilities(
     notes_requests=False,
     tells_quiesced=False,
 )
+HARDWARE = Hardware(8, 16 * GIB, ("52:54:00:a1:00:01", "52:54:00:a1:00:02"))
 BEFORE_UPGRADE = "before upgrade 15 to 16"
 HOSTILE = (
     "</script><script>document.title='owned'</script>",
@@ -69,7 +71,7 @@ def demo(can: Capabilities = LIBVIRT) -> Vm:
         ("logs only", DAY, "c", (5.7,)),
     )
     now = {"vda": 0.48, "vdb": 9.3, "vdc": 0.82, "vdd": 33}
-    vm = Vm(uuid(1, 1), "db01.example.org", disks=disks, can=can)
+    vm = Vm(uuid(1, 1), "db01.example.org", disks=disks, can=can, hardware=HARDWARE)
     leaf: dict[str, str | None] = {disk.id: None for disk in disks}
     images: dict[str, Image] = {}
     snapshots: list[Snapshot] = []
@@ -83,7 +85,10 @@ def demo(can: Capabilities = LIBVIRT) -> Vm:
         parent = snapshots[-1].id if snapshots else None
         known = disks[: 3 if number < 3 else 4]
         memory = name == BEFORE_UPGRADE
-        snapshots.append(Snapshot(name, name, created=NOW - back, memory=memory, images=frozen, disks=known, own=True, parent=parent))
+        hardware = HARDWARE if number > 3 else replace(HARDWARE, vcpus=4, nics=HARDWARE.nics[:1]) if number else None
+        size_of = int(3.9 * GIB) if memory else None
+        more = {"own": True, "parent": parent, "hardware": hardware, "memory_size": size_of}
+        snapshots.append(Snapshot(name, name, created=NOW - back, memory=memory, images=frozen, disks=known, **more))
     for disk, size in now.items():
         path = f"/srv/vm/db01.{disk}.now.qcow2"
         images[path] = Image(path, disk, leaf[disk], int(size * GIB))
@@ -189,6 +194,7 @@ def random_vm(seed: int) -> Vm:
                 disks=known,
                 parent=chance.choice(snapshots).id if snapshots else None,
                 unusable="internal" if chance.random() < 0.04 else "",
+                hardware=_random_hardware(chance),
             )
         )
     gone = [disk for disk in able if disk.id in leaf and chance.random() < 0.1]
@@ -206,12 +212,17 @@ def random_vm(seed: int) -> Vm:
         problems=(Problem("internal_snapshots", "vm", "it has internal ones", blocks=chance.random() < 0.3),) if chance.random() < 0.1 else (),
         checkpoints=("nightly",) if chance.random() < 0.05 else (),
         can=OVIRT if seed % 2 else LIBVIRT,
+        hardware=_random_hardware(chance),
     )
     shows = random_composition(vm, chance)
     fits = all(disk in vm.snapshot(source).images for disk, source in shows.sources.items())
     if fits and chance.random() < 0.15:
         return previewing(vm, shows)
     return replace(vm, committed=shows) if fits and chance.random() < 0.1 else vm
+
+
+def _random_hardware(chance: random.Random) -> Hardware | None:
+    return Hardware(chance.choice((2, 4)), chance.choice((None, GIB)), chance.choice(((), ("52:54:00:00:00:01",)))) if chance.random() < 0.8 else None
 
 
 def random_composition(vm: Vm, chance: random.Random) -> Composition:

@@ -12,21 +12,24 @@ const CAREFUL = { allow_partial_memory: false, allow_disk_removal: false, if_run
 function answer({ report, verb, shows, snapshot, allowed }) {
   const vm = new rules.Vm(report);
   const permitted = { ...CAREFUL, ...allowed };
-  let options, judged;
+  let options, judged, shown;
   if (verb === "create") {
     options = rules.creatingOptions(vm, snapshot);
     judged = rules.judgeCreating(vm, snapshot);
   } else if (verb === "commit" || verb === "undo") {
+    shown = vm.preview?.shows;
     options = rules.leavingOptions(vm, verb, permitted);
     judged = rules.judgeLeaving(vm, verb, permitted);
   } else {
-    const composition = rules.composition(shows);
-    options = rules.composingOptions(vm, composition, permitted, verb);
-    judged = rules.judge(vm, composition, verb, permitted);
+    shown = rules.composition(shows);
+    options = rules.composingOptions(vm, shown, permitted, verb);
+    judged = rules.judge(vm, shown, verb, permitted);
   }
   if (judged.refusals.length) return { options, says: { refused: judged.refusals[0].reason } };
   const says = { changes: judged.changes, warnings: judged.warnings };
-  return { options, says: verb === "create" ? says : { ...says, loss: judged.loss } };
+  if (verb !== "create") says.loss = judged.loss;
+  const changes = shown ? rules.configChanges(vm, shown) : [];
+  return { options, says: changes.length ? { ...says, config_changes: changes } : says };
 }
 
 process.stdout.write(JSON.stringify(JSON.parse(readFileSync(0, "utf8")).map(answer)));

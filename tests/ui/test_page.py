@@ -219,6 +219,22 @@ def test_a7_a_row_is_taken_as_it_is_whatever_was_chosen_before(open_page) -> Non
     assert page.of_code == Composition("logs only", False, {"vdc": "logs only", "vda": EXCLUDED, "vdb": EXCLUDED, "vdd": EXCLUDED})
 
 
+def test_what_a_configuration_changes_besides_disks_is_shown(open_page) -> None:
+    page = open_page(drawn.demo())
+    assert page.page.locator("[data-test=changes]").count() == 0
+    page.take(BEFORE_UPGRADE)
+    assert page.at("changes").inner_text() == ("vcpus: 8 \u2192 4; nics: 52:54:00:a1:00:01,52:54:00:a1:00:02 \u2192 52:54:00:a1:00:01")
+    page.take("logs only")
+    assert page.at("changes").inner_text() == "same hardware"
+    page.take("fresh install")
+    assert page.at("changes").inner_text() == "hardware unknown"
+
+
+def test_how_much_a_saved_memory_takes_up_is_shown(open_page) -> None:
+    page = open_page(drawn.demo())
+    assert page.row(BEFORE_UPGRADE).locator("td.memory").inner_text() == "3.9 GiB"
+
+
 # A8 ----------------------------------------------------------------------------------------------------------------------------------
 
 

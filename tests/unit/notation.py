@@ -24,7 +24,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.diskwise.vm.plugins.module_utils._engine.model import EXCLUDED, Composition, Disk, Image, Preview, Problem, Snapshot, Vm
+from ansible_collections.diskwise.vm.plugins.module_utils._engine.model import EXCLUDED, Composition, Disk, Hardware, Image, Preview, Problem, Snapshot, Vm
 
 LIBRARY: Mapping[str, Mapping[str, Any]] = yaml.safe_load((Path(__file__).parent / "vms.yml").read_text(encoding="utf-8"))
 
@@ -44,8 +44,9 @@ VM_KEYS = {
     "unfinished",
     "problems",
     "checkpoints",
+    "hardware",
 }
-SNAPSHOT_KEYS = {"name", "disks", "id", "description", "created", "memory", "has_config", "knows", "quiesced", "own", "parent", "unusable", "broken"}
+SNAPSHOT_KEYS = {field.name for field in fields(Snapshot)} - {"images"} | {"knows"}
 IMAGE_SIZE = 10
 
 
@@ -102,6 +103,7 @@ def _vm(name: str, written: Mapping[str, Any]) -> Vm:
         unfinished=written.get("unfinished", ""),
         problems=tuple(Problem(**problem) for problem in written.get("problems", [])),
         checkpoints=tuple(written.get("checkpoints", [])),
+        hardware=_hardware(written),
         preview=Preview(shows, made) if shows else None,
         committed=composition(written["committed"], every, snapshots) if "committed" in written else None,
         requests={key: composition(value, every, snapshots) for key, value in written.get("requests", {}).items()},
@@ -153,7 +155,13 @@ def _snapshot(entry: Mapping[str, Any], attached: tuple[Disk, ...], every: Mappi
             leaf[disk.id] = _put_on(images, disk, frozen[disk.id])
     knows = details.pop("knows", None)
     details.setdefault("id", f"id-{details['name']}")
+    details["hardware"] = _hardware(details)
     return Snapshot(images=frozen, disks=tuple(every[name] for name in knows) if knows is not None else attached, **details)
+
+
+def _hardware(written: Mapping[str, Any]) -> Hardware | None:
+    found = known("hardware", written.get("hardware") or {}, {field.name for field in fields(Hardware)})
+    return Hardware(found.get("vcpus"), found.get("memory"), tuple(found.get("nics", ()))) if found else None
 
 
 def composition(written: Mapping[str, Any], disks: Mapping[str, Disk], snapshots: tuple[Snapshot, ...]) -> Composition:

@@ -23,7 +23,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.diskwise.vm.plugins.module_utils._engine import render, select, session
+from ansible_collections.diskwise.vm.plugins.module_utils._engine import hardware, render, select, session
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.changes import Change, Create, Decision, Enter, Leave, Remember, Remove, Settle, Stop
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import Decide, Outcome, converge
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.errors import VmError
@@ -256,7 +256,9 @@ def test_info(case: Case) -> None:
     vm = notation.vm_of(written["vm"])
     disks = {disk.name: disk for disk in vm.known_disks()}
     shows = notation.composition(written["shows"], disks, vm.snapshots) if "shows" in written else None
-    info = {**render.info(vm), **({"matrix": render.matrix(vm, shows), "composition": render.row(vm, shows)} if shows else {})}
+    info = render.info(vm)
+    if shows:
+        info.update(matrix=render.matrix(vm, shows), composition=render.row(vm, shows), config_changes=hardware.changes(vm, shows))
     for path, expected in written["expect"].items():
         found: Any = info
         for key in re.findall(r"[^.\[\]]+", path):

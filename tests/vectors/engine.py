@@ -5,7 +5,8 @@
 A vector of ``compose/*.json`` has a ``vm`` (a file of ``vms``, the report of snapshot_info; ``with`` replaces keys of it), a ``verb``, what is wanted
 (``shows`` or ``snapshot``) and what is ``allowed``, as the page holds them. Then come the ``options`` that the page hands over, and what must
 be said to them: the reason for which they are ``refused``; else whether something ``changes``, the ``warnings``, and the ``loss`` of a commit or
-an undo. The page turns the wish into exactly these options and says the same; the module's own argument spec and the engine take them from there.
+an undo, and what the configuration changes besides disks, where it does. The page turns the wish into exactly these options and says the
+same; the module's own argument spec and the engine take them from there.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.diskwise.vm.plugins.module_utils._engine import losses, preview
+from ansible_collections.diskwise.vm.plugins.module_utils._engine import hardware, losses, preview
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.changes import Decision, Settle, Stop
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import Decide
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.errors import VmError
@@ -54,7 +55,8 @@ def says(vm: Vm, verb: str, options: Mapping[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"changes": bool(decision.changes), "warnings": list(decision.warnings)}
     if verb != "create":
         answer["loss"] = loss_of(vm, verb, decision)
-    return answer
+    changes = hardware.changes(vm, decision.shows) if decision.shows else []
+    return {**answer, "config_changes": changes} if changes else answer
 
 
 def decide_of(verb: str, options: Mapping[str, Any]) -> Decide:

@@ -31,6 +31,13 @@ export interface Image {
   users: readonly string[];
 }
 
+/** Besides disks: memory in bytes, network cards as MAC addresses. */
+export interface Hardware {
+  vcpus: number | null;
+  memory: number | null;
+  nics: readonly string[];
+}
+
 export interface Snapshot {
   id: string;
   name: string;
@@ -42,6 +49,8 @@ export interface Snapshot {
   disks: readonly Disk[];
   parent: string | null;
   unusable: string;
+  hardware: Hardware | null;
+  memory_size: number | null;
 }
 
 export interface Composition {
@@ -88,7 +97,9 @@ const SNAPSHOT = {
   has_config: true,
   parent: null,
   unusable: "",
+  memory_size: null,
 };
+const HARDWARE: Hardware = { vcpus: null, memory: null, nics: [] };
 const CAN: Can = {
   memory_excluding: false,
   create_suspended: false,
@@ -116,6 +127,7 @@ export class Vm {
   readonly checkpoints: readonly string[];
   readonly can: Can;
   readonly fingerprint: string;
+  readonly hardware: Hardware | null;
   private readonly diskOf = new Map<string, Disk>();
   private readonly named = new Map<string, number>();
   private readonly snapshotOf = new Map<string, Snapshot>();
@@ -134,6 +146,7 @@ export class Vm {
     this.snapshots = report.snapshots.map((snapshot: Plain) => ({
       ...SNAPSHOT,
       ...snapshot,
+      hardware: hardware(snapshot),
       images: held(snapshot.images),
       disks: snapshot.disks.map((number: number) => disks[number]),
     }));
@@ -151,6 +164,7 @@ export class Vm {
     this.checkpoints = report.checkpoints ?? [];
     this.can = { ...CAN, ...report.can };
     this.fingerprint = report.fingerprint ?? "";
+    this.hardware = hardware(report);
     for (const disk of this.disks) this.diskOf.set(disk.id, disk);
     for (const snapshot of [...this.snapshots].reverse()) {
       for (const disk of snapshot.disks) if (!this.diskOf.has(disk.id)) this.diskOf.set(disk.id, disk);
@@ -205,6 +219,10 @@ export class Vm {
   attached(id: string): boolean {
     return this.disks.some((disk) => disk.id === id);
   }
+}
+
+function hardware(of: Plain): Hardware | null {
+  return of.hardware ? { ...HARDWARE, ...of.hardware } : null;
 }
 
 export function composition(data: Plain): Composition {

@@ -6,6 +6,7 @@
 export * from "./compose";
 export * from "./create";
 export * from "./emit";
+export * from "./hardware";
 export * from "./losses";
 export * from "./model";
 export * from "./lanes";

@@ -64,12 +64,22 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Hardware:
+    """What a configuration gives the VM besides disks: CPUs, memory in bytes, and the MAC addresses of its network cards, sorted."""
+
+    vcpus: int | None = None
+    memory: int | None = None
+    nics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """A snapshot of the configuration and of *some* disks: those in ``images`` (disk id -> image id).
 
     ``disks`` are the disks of its configuration. ``unusable`` says why it cannot be a source of a preview, ``broken`` why its configuration
     cannot be, while its images can.
-    ``quiesced`` is None when nobody knows (or nothing ran). ``own`` is True for snapshots that this collection made.
+    ``quiesced`` is None when nobody knows (or nothing ran). ``own`` is True for snapshots that this collection made. ``hardware`` is None
+    where it is not known, and ``memory_size``, the bytes of the saved memory, as well.
     """
 
     id: str
@@ -85,6 +95,8 @@ class Snapshot:
     parent: str | None = None
     unusable: str = ""
     broken: str = ""
+    hardware: Hardware | None = None
+    memory_size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -197,6 +209,7 @@ class Vm:
     complete: bool = True
     asked: str = ""
     notes: tuple[str, ...] = ()
+    hardware: Hardware | None = None
 
     def disk(self, disk_id: str) -> Disk:
         """The disk of that id, wherever it is known from: the VM now, or the newest snapshot that has it."""

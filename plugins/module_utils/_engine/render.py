@@ -8,6 +8,7 @@ import hashlib
 import json
 from typing import Any
 
+from . import hardware
 from .model import CURRENT, EXCLUDED, Composition, Loss, Snapshot, Vm
 
 
@@ -119,6 +120,7 @@ def info(vm: Vm) -> dict[str, Any]:
             {"code": problem.code, "subject": problem.subject, "says": problem.says, "hint": problem.hint, "blocks": problem.blocks} for problem in vm.problems
         ],
         "agent": vm.agent,
+        "hardware": hardware.view(vm.hardware),
         "fingerprint": fingerprint(vm),
     }
 
@@ -130,6 +132,8 @@ def _snapshot_info(vm: Vm, snapshot: Snapshot) -> dict[str, Any]:
         "created": snapshot.created,
         "quiesced": snapshot.quiesced,
         "config": snapshot.has_config,
+        "hardware": hardware.view(snapshot.hardware),
+        "memory_size": snapshot.memory_size,
         "status": snapshot.unusable or "ok",
         "own": snapshot.own,
         "parent": vm.snapshot_name(snapshot.parent) if snapshot.parent else None,

@@ -195,7 +195,7 @@ function RowView(props: RowProps) {
                 disabled={!chosen}
                 aria-label={`memory of ${who}`}
               />
-              <span>saved</span>
+              <span>{snapshot.memory_size ? size(snapshot.memory_size) : "saved"}</span>
             </label>
           ) : (
             <span class={memory ? "use" : ""}>{memory ? "in use" : "saved"}</span>

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
 import { type Issue, type Verdict } from "../verdict";
+import { type Change, configChanges } from "../hardware";
 import type { Loss } from "../losses";
 import { type Composition, EXCLUDED, type Vm } from "../model";
 import type { Action, Profile, State } from "../state";
@@ -126,6 +127,7 @@ export function Result({ vm, state, verdict, send }: { vm: Vm; state: State; ver
           <b data-test="card-config">
             <bdi>{config ? config.name : "as it is now"}</bdi>
           </b>
+          {config && <Hardware vm={vm} shows={shows} />}
         </div>
         <div class="box">
           <h3>
@@ -152,6 +154,17 @@ export function Result({ vm, state, verdict, send }: { vm: Vm; state: State; ver
       </div>
     </section>
   );
+}
+
+/** What the configuration changes besides disks. */
+function Hardware({ vm, shows }: { vm: Vm; shows: Composition }) {
+  const lines = configChanges(vm, shows).map(({ what, now, then }) => `${what}: ${part(now)} \u2192 ${part(then)}`);
+  const known = vm.hardware && vm.snapshot(shows.config!).hardware;
+  return <small data-test="changes">{lines.join("; ") || (known ? "same hardware" : "hardware unknown")}</small>;
+}
+
+function part(value: Change["now"]): string {
+  return Number(value) > 9999 ? size(Number(value)) : String(value ?? "?") || "-";
 }
 
 function Forecast({ vm, loss, shows }: { vm: Vm; loss: Loss; shows: Composition }) {
