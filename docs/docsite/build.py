@@ -17,6 +17,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import awx
 import yaml
 
 HERE = Path(__file__).resolve().parent
@@ -168,6 +169,7 @@ def prepare(source: Path) -> None:
         target.write_text(MADE_MORE.get(place, str)(relinked(document, home)))
     (source / "buttons.md").write_text(buttons())
     shutil.copytree(CHECKOUT / "docs" / "images", source / "images")
+    awx.draw(source / "images")
 
 
 def build(target: Path) -> None:

@@ -18,7 +18,12 @@ API = "/api/v2/"
 UNIFIED = {"job_templates": "job_template", "workflow_job_templates": "workflow_job_template", "projects": "project"}
 UNIFIED_APPROVAL = {"workflow_approval_templates": "workflow_approval_template"}
 SURVEYS = ("job_templates", "workflow_job_templates")
-LINKS = ("credentials", "labels", "instance_groups", "success_nodes", "failure_nodes", "always_nodes")
+LINKS = {
+    "job_templates": ("credentials", "labels", "instance_groups"),
+    "schedules": ("credentials", "labels", "instance_groups"),
+    "workflow_job_templates": ("labels",),
+    "workflow_job_template_nodes": ("credentials", "labels", "instance_groups", "success_nodes", "failure_nodes", "always_nodes"),
+}
 SECRET = "$encrypted$"
 APPROVAL_FIELDS = ("name", "description", "timeout")
 Item = dict[str, Any]
@@ -41,7 +46,7 @@ class Controller:
         self._number += 1
         number = self._number
         url = f"{API}{kind}/{number}/"
-        related = {name: f"{url}{name}/" for name in LINKS}
+        related = {name: f"{url}{name}/" for name in LINKS.get(kind, ())}
         if kind in SURVEYS:
             related["survey_spec"] = f"{url}survey_spec/"
         found = {"id": number, "type": kind.rstrip("s"), "url": url, "related": related, "description": "", **item}
@@ -99,9 +104,18 @@ class Controller:
         kind, number = parts[0], int(parts[1])
         if number not in self.items.get(kind, {}):
             return 404, {"detail": "Not found."}
+        if len(parts) == 2 and method == "DELETE":
+            self._forget(kind, number)
+            return 204, None
         if len(parts) == 2:
             return (200, self.change(kind, number, body)) if method in ("PATCH", "PUT") else (200, self.items[kind][number])
         return self._below(method, kind, number, parts[2], body)
+
+    def _forget(self, kind: str, number: int) -> None:
+        del self.items[kind][number]
+        for (of_kind, _of, link), ends in self.links.items():
+            if kind == of_kind and link.endswith("_nodes") and number in ends:
+                ends.remove(number)
 
     def _list(self, method: str, kind: str, query: list[tuple[str, str]], body: Item) -> tuple[int, Any]:
         if method == "POST":
@@ -119,6 +133,8 @@ class Controller:
             self.items[kind][number]["unified_job_template"] = made["id"]
             self.items[kind][number]["related"]["unified_job_template"] = made["url"]
             return 201, made
+        if name not in LINKS.get(kind, ()):
+            return 404, {"detail": "Not found."}
         links = self.links.setdefault((kind, number, name), [])
         if method != "POST":
             return 200, {"count": len(links), "results": [{"id": link} for link in links], "next": None}
