@@ -12,8 +12,8 @@ from ansible_collections.diskwise.vm.plugins.module_utils._backends.ovirt import
 from ansible_collections.diskwise.vm.plugins.module_utils._backends.ovirt.connection import Ovirt
 from ansible_collections.diskwise.vm.plugins.module_utils._backends.ovirt.preview import set_flags
 from ansible_collections.diskwise.vm.plugins.module_utils._backends.ovirt.sdk import types
+from ansible_collections.diskwise.vm.plugins.module_utils._engine import hardware, render
 from ansible_collections.diskwise.vm.plugins.module_utils._engine import preview as previewing
-from ansible_collections.diskwise.vm.plugins.module_utils._engine import render
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import converge
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.errors import VmError
 from tests.contract.engine import INTERVAL, TIMEOUT
@@ -257,6 +257,29 @@ def test_the_old_name_comes_back_and_that_is_foreseen(filled):
     assert machine.id in error.message
     assert other in error.message
     run(machine, create("s9"))
+
+
+def test_what_an_older_configuration_changes_besides_disks_is_said(filled):
+    machine = filled()
+    system = machine._desk().engine.system
+    nics = system.vms_service().vm_service(machine.id).nics_service()
+    mac = nics.add(types.Nic(name="late")).mac.address
+    edit(machine, memory=512 << 20, memory_policy=types.MemoryPolicy(max=1 << 30), cpu=types.Cpu(topology=types.CpuTopology(cores=2, sockets=2, threads=1)))
+    before = machine.info()
+    wish = preview("s1")
+    check(machine, wish)
+    backend = machine.connect()
+    done = converge(backend, wish.decide, False)
+    changes = {change["what"]: (change["now"], change["then"]) for change in hardware.changes(done.before, done.decision.shows)}
+    assert changes["vcpus"] == (4, 1)
+    assert changes["memory"][0] == 512 << 20
+    assert set(changes["nics"][0]) - set(changes["nics"][1]) == {mac}
+    shown = Ovirt(machine.login, TIMEOUT, INTERVAL, patient=False).find([machine.id])[0].read()
+    (source,) = (snapshot for snapshot in shown.snapshots if snapshot.name == "s1")
+    assert source.hardware.vcpus == 1
+    assert shown.hardware.vcpus == 4, "what an undo brings back"
+    run(machine, undo())
+    assert machine.info() == before
 
 
 def test_the_present_name_is_no_warning(filled):

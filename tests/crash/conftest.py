@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from tests.crash.tally import tally
 from tests.lab.daemon import Daemon
 from tests.lab.fixtures import close, conn, daemon, folder, linux, linux_build, linux_saved, vm
 
+FAILED = pytest.StashKey[bool]()
 Some = Callable[[Sequence[str], int], list[tuple[int, str]]]
 
 __all__ = ["conn", "daemon", "folder", "linux", "linux_build", "linux_saved", "vm"]  # pytest finds them here
@@ -35,14 +36,29 @@ def some(request: pytest.FixtureRequest) -> Some:
     return chosen
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        item.session.stash[FAILED] = True
+    return report
+
+
+@pytest.fixture
+def stage(built: Stage, request: pytest.FixtureRequest) -> Stage:
+    """Whatever made a test fail, such as a guest that libvirtd forgot or a libvirtd that is stuck, is not there for the next one."""
+    if request.session.stash.get(FAILED, False):
+        request.session.stash[FAILED] = False
+        built.daemon.replace()
+    return built
+
+
 @pytest.fixture(scope="session")
-def stage(daemon: Daemon) -> Iterator[Stage]:
+def built(daemon: Daemon) -> Iterator[Stage]:
     path = daemon.folder / "stage"
     path.mkdir(mode=0o711)
     built = Stage(daemon, path).build()
     yield built
-    built.connect()
-    built.clear()
     close(built.vm.conn)
 
 

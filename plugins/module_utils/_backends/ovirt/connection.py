@@ -79,7 +79,7 @@ class Ovirt:
 
     def _search(self, search: str) -> list[Any]:
         try:
-            return self._main.vms(search)
+            return self._main.vms(search, configs=not self._patient)
         except NotFound as error:
             raise BackendFailed(f"there is no API of an engine at {self._login.url}", "cannot_connect", "the URL ends in /ovirt-engine/api") from error
 
@@ -130,6 +130,7 @@ class OvirtVm:
     def read(self) -> Vm:
         desk = self._desk
         self._vm = desk.at_rest() if self._patient else desk.now()
+        self._configs.update({row.id: ovf.config(row) for row in raw.rows(self._vm, "regular") if row.initialization})
         row = raw.row(self._vm, "preview")
         found = read(self._vm, self._closer([row.id] if row is not None else []), self._storage)
         ours = tuple(replace(each, own=each.id in desk.made) for each in found.snapshots)

@@ -16,7 +16,7 @@ from .login import Login
 from .sdk import http, reader, sdk, types, writer
 
 Value = TypeVar("Value")
-FULL = "snapshots,disk_attachments.disk.disksnapshots"
+FULL = "snapshots,nics,disk_attachments.disk.disksnapshots"
 """What a read follows: with the active images it is the whole picture in one answer, without parsing a configuration."""
 
 AGAIN_AFTER = (0.2, 0.5, 1.0)
@@ -100,9 +100,9 @@ class Engine:
                 ) from error
         raise BackendFailed(what)  # not reached: the last turn returns or raises
 
-    def vms(self, search: str) -> list[Any]:
-        """The VMs that a search finds, each with all its snapshots, disks and images."""
-        query = {"include_active": "true"}
+    def vms(self, search: str, configs: bool = False) -> list[Any]:
+        """The VMs that a search finds, each with all its snapshots, disks and images; ``configs``: and each snapshot with its OVF."""
+        query = {"include_active": "true", **({"all_content": "true"} if configs else {})}
         service = self.system.vms_service()
         return list(self.read("reading VMs", lambda: service.list(search=search, follow=FULL, case_sensitive=True, query=query)))
 

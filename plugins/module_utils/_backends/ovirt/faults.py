@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from ..._engine.errors import BackendFailed, Busy, NotFound, Refused, VmError
+from ..._engine.errors import BackendFailed, Busy, Interrupted, NotFound, Refused, VmError
 from .sdk import sdk
 
 
@@ -34,6 +34,8 @@ MEANING: tuple[tuple[str, VmError], ...] = (
     ("At least one of the VMs is not down", Refused("", "vm_running", "shut it down, or set if_running: shutdown or poweroff")),
     ("disks are in ILLEGAL status", BackendFailed("", "illegal_image", "remove the disk from that snapshot once more, or repair the image, then run again")),
     ("either unplugged or unattached", Refused("", "unplugged_disk", "shut the VM down, or plug the disk in, then run again")),
+    ("disk(s) ID(s) does not exist", Interrupted("", "changed_meanwhile", "somebody deleted the disk; look at the VM, then run again")),
+    ("disk(s) are not attached to the VM", Interrupted("", "changed_meanwhile", "somebody detached the disk; look at the VM, then run again")),
     ("description must", Refused("", "bad_character", "use ASCII and letters only")),
     ("running as Stateless", Refused("", "stateless_vm", "stop the VM first")),
     ("must be in status Down, Up or Paused", Refused("", "vm_state", "wait until the VM is down or up")),

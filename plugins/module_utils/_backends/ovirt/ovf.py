@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from xml.etree import ElementTree
 
-from ..._engine.model import Disk
+from ..._engine.model import Disk, Hardware
 
 OVF = "{http://schemas.dmtf.org/ovf/envelope/1/}"
 RASD = "{http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData}"
-DISK, NIC = "17", "10"
+CPU, MEMORY, DISK, NIC = "3", "4", "17", "10"
 """Kinds of devices."""
+MIB = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Config:
 
     name: str = ""
     disks: Mapping[str, Flags] = field(default_factory=dict)
-    macs: tuple[str, ...] = ()
+    hardware: Hardware | None = None
 
 
 def config(row: Any) -> Config:
@@ -66,8 +67,15 @@ def config(row: Any) -> Config:
         device = devices.get(element.get(f"{OVF}diskId"))
         if disk_id:
             disks[disk_id] = _flags(element, device)
-    macs = tuple(sorted(item.findtext(f"{RASD}MACAddress") or "" for item in root.iter("Item") if item.findtext(f"{RASD}ResourceType") == NIC))
-    return Config(root.findtext("Content/Name") or "", disks, tuple(mac for mac in macs if mac))
+    return Config(root.findtext("Content/Name") or "", disks, _hardware(root))
+
+
+def _hardware(root: ElementTree.Element) -> Hardware:
+    items = [(item.findtext(f"{RASD}ResourceType"), item) for item in root.iter("Item")]
+    amounts = {kind: int(item.findtext(f"{RASD}VirtualQuantity") or 0) or None for kind, item in items if kind in (CPU, MEMORY)}
+    macs = sorted(item.findtext(f"{RASD}MACAddress") or "" for kind, item in items if kind == NIC)
+    megabytes = amounts.get(MEMORY)
+    return Hardware(amounts.get(CPU), megabytes * MIB if megabytes else None, tuple(mac for mac in macs if mac))
 
 
 def _flags(element: ElementTree.Element, device: ElementTree.Element | None) -> Flags:

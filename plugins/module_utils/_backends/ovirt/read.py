@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..._engine.model import EXCLUDED, Capabilities, Composition, Disk, Image, Preview, Snapshot, Vm
+from ..._engine.model import EXCLUDED, Capabilities, Composition, Disk, Hardware, Image, Preview, Snapshot, Vm
 from . import ovf, raw, source
 from .problems import problems
 
@@ -51,6 +51,7 @@ def read(vm: Any, closer: Closer, storage: Mapping[str, str]) -> Vm:
         agent=bool(vm.fqdn or vm.guest_operating_system) if str(vm.status) == "up" else None,
         can=CAN,
         complete=False,
+        hardware=_hardware(vm),
     )
     found = _outside(vm, row, found, closer) if row is not None else replace(found, disks=_plugged_again(vm, found.disks))
     rows = [each for each in raw.rows(vm, "regular") if not source.is_own(each)]
@@ -80,6 +81,13 @@ def _disk(attachment: Any, storage: Mapping[str, str]) -> Disk:
     )
 
 
+def _hardware(vm: Any) -> Hardware:
+    topology = vm.cpu.topology if vm.cpu else None
+    vcpus = topology.sockets * topology.cores * (topology.threads or 1) if topology and topology.sockets and topology.cores else None
+    macs = (nic.mac.address for nic in vm.nics or () if nic.mac and nic.mac.address)
+    return Hardware(vcpus, vm.memory, tuple(sorted(macs)))
+
+
 def _images(disk: Any) -> list[Image]:
     return [
         Image(image.id, disk.id, image.parent.id if image.parent else None, image.actual_size, str(image.status) == "illegal") for image in raw.images(disk)
@@ -104,6 +112,7 @@ def _snapshot(row: Any, vm: Any, found: Vm, closer: Closer, parent: str | None) 
         parent=parent,
         unusable="the engine is working on it" if str(row.snapshot_status) == "locked" else "",
         broken=_broken(row, closer),
+        hardware=closer.configs[row.id].hardware if row.id in closer.configs else None,
     )
 
 
@@ -169,7 +178,7 @@ def _outside(vm: Any, row: Any, inside: Vm, closer: Closer) -> Vm:
     memory = inside.power == "suspended" and bool(active and active.persist_memorystate)
     shows = Composition(None if ours or origin is None else origin.id, memory, shown)
     spent = bool(origin and origin.persist_memorystate and not memory and not _never_started(vm, row))
-    return replace(inside, disks=tuple(disks), leaf=leaf, images=images, preview=Preview(shows, made, spent))
+    return replace(inside, disks=tuple(disks), leaf=leaf, images=images, preview=Preview(shows, made, spent), hardware=then.hardware)
 
 
 def _before(flags: ovf.Flags, disk: Disk) -> Disk:
