@@ -137,6 +137,10 @@ class Run:
     def changed(self) -> bool:
         return bool(self.result and self.result["changed"])
 
+    def ended_before(self, number: int) -> bool:
+        """It was done with fewer effects: a block job that is ready at once needs a call less than one that has to be asked twice."""
+        return self.outcome == "done" and len(self.effects) < number
+
     @property
     def outcome(self) -> str:
         """done, killed, or the reason of the failure."""

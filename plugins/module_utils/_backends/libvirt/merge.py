@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from xml.etree import ElementTree
 
-from ..._engine.errors import BackendFailed, VmError
+from ..._engine.errors import BackendFailed, Interrupted, VmError
 from . import xml
 from .desk import Desk
 from .dom import add, new, text_of
@@ -127,7 +127,7 @@ def _end_helper(conn: libvirt.virConnect, name: str, clock: Clock) -> None:
             left[0].destroy()
 
 
-def _started(conn: libvirt.virConnect, text: str, flags: int, clock: Clock) -> libvirt.virDomain:
+def _started(conn: libvirt.virConnect, domain: libvirt.virDomain, text: str, flags: int, clock: Clock) -> libvirt.virDomain:
     """Start it as soon as the images are free: a QEMU that libvirtd has just given up holds them until the kernel has taken it down."""
     patience = time.monotonic() + DYING_SECONDS
     for _tick in clock.ticks("the QEMU that uses the images"):
@@ -136,6 +136,8 @@ def _started(conn: libvirt.virConnect, text: str, flags: int, clock: Clock) -> l
         except libvirt.libvirtError as error:
             if LOCKED not in error.get_error_message():
                 raise
+            if domain.isActive():
+                raise Interrupted(f"VM {domain.name()} was started meanwhile", "changed_meanwhile", "run again") from error
             if time.monotonic() > patience:
                 said = translate(error, "starting the helper that merges images")
                 raise BackendFailed(
@@ -150,7 +152,7 @@ def _helper(conn: libvirt.virConnect, domain: libvirt.virDomain, tops: Mapping[s
         flags = libvirt.VIR_DOMAIN_START_PAUSED | libvirt.VIR_DOMAIN_START_AUTODESTROY
         text = _helper_xml(xml.parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)), tops)
         _end_helper(conn, helper_name(domain.UUIDString()), clock)
-        helper = _started(conn, text, flags, clock)
+        helper = _started(conn, domain, text, flags, clock)
     try:
         yield helper
     finally:
