@@ -55,7 +55,7 @@ molecule: ready ## Each role by itself
 	@$(SUITE) molecule
 
 docsite: ready ## Build the documentation, follow its links, play its guides
-	@$(SUITE) docsite -- $(ARGS)
+	@$(SUITE) docsite docsite-ovirt -- $(ARGS)
 
 docs-blocks: ready ## Play the examples of README and modules
 	@$(SUITE) docs-blocks -- $(ARGS)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from tests.emulator.fixtures import engine, running_engine
 from tests.lab.fixtures import daemon
 
-__all__ = ["daemon"]  # pytest finds them here
+__all__ = ["daemon", "engine", "running_engine"]  # pytest finds them here

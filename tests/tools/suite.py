@@ -95,9 +95,10 @@ PARTS = (
     Part("demo", (Check("demo", ("make", "--no-print-directory", "demo")),)),
     Part("molecule", (Check("molecule", ("molecule", "test", "--all")),)),
     pytest("tests/package"),
-    pytest("tests/docsite"),
+    pytest("tests/docsite", "-k", "not oVirt"),
     pytest("tests/roles", "--ground=libvirt", "--numprocesses=2", "--dist=loadfile"),
     Part("sanity", tuple(Check(core, (sys.executable, "-m", "tests.tools.sanity", core)) for core in CORES)),
+    pytest("tests/docsite", "-k", "oVirt", name="docsite-ovirt"),
     pytest("tests/roles", "--ground=ovirt", "--numprocesses=2", name="roles-ovirt"),
     pytest("tests/contract", "--backend=ovirt", name="ovirt"),
     # Most of it is sleeping between two looks; each worker has an emulator of its own.
