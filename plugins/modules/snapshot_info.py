@@ -293,7 +293,7 @@ vm:
       returned: always
       type: bool
     hardware:
-      description: What the VM has besides disks, in the form of RV(vm.snapshots.hardware).
+      description: What the VM has besides disks, in the form of RV(vm.snapshots[].hardware).
       returned: always
       type: dict
     unfinished:
