@@ -26,6 +26,7 @@ CLEAN = {
     "snapshot_differs",
     "unknown_snapshot",
     "vm_running",
+    "vm_state",
 }
 """What the one that loses may be told."""
 
@@ -78,6 +79,62 @@ def test_two_controllers(center, name, first, one, other, last):
     for _kind, status, _description, _memory, _broken, disks in held["rows"]:
         assert status in ("ok", "in_preview")
         assert "no volume" not in disks.values()
+
+
+RIVALS = {
+    "two previews": (None, OLD, OTHER),
+    "old and now": (None, OLD, SHOWN),
+    "two of now": (None, preview(disks={"os": "s1"}), preview(disks={"os": "s2"})),
+    "commit and undo": (OLD, commit(), undo()),
+}
+"""What they want cannot be had together."""
+
+
+@pytest.mark.parametrize("ordinary", [False, True], ids=["administrators", "users"])
+@pytest.mark.parametrize("rivals", RIVALS)
+def test_exactly_one_wins(center, rivals, ordinary):
+    first, *verbs = RIVALS[rivals]
+    wanted = []
+    for verb in verbs:
+        wanted.append(undisturbed_end(center, first, verb))
+    machine = Scene(rivals, verbs[0], (), first).machine(center)
+    with hurried(1.0):
+        backends = [as_user(machine, f"op{number}") if ordinary else fresh(machine) for number in range(2)]
+        for backend in backends:
+            backend.read()
+        with ThreadPoolExecutor(2) as pool:
+            results = list(pool.map(attempt, backends, verbs))
+        machine.engine.settle()
+        said = [result.message if isinstance(result, VmError) else result.changed for result in results]
+        won = [number for number, result in enumerate(results) if not isinstance(result, VmError) and result.changed]
+        assert len(won) == 1, said
+        loser = results[1 - won[0]]
+        assert isinstance(loser, VmError), said
+        assert loser.reason in CLEAN, said
+        assert loser.hint
+        assert end(machine) == wanted[won[0]], said
+
+
+def end(machine):
+    """What the VM shows, without snapshots of our own, which the loser may have left beside a preview."""
+    found = picture(machine)
+    shown = {name: (held, attachment["plugged"]) for name, (attachment, held, _number, _statuses) in found["disks"].items() if attachment}
+    return shown, [row[2] for row in found["rows"] if not row[2].startswith("diskwise.vm:")], found["status"]
+
+
+def undisturbed_end(center, first, verb):
+    machine = Scene("alone", verb, (), first).machine(center)
+    run(machine, verb)
+    found = end(machine)
+    machine.engine.reset()
+    return found
+
+
+def as_user(machine, name):
+    """An ordinary user, who may also edit the VM's disks."""
+    permits = ("login", "manipulate_vm_snapshots", "configure_vm_storage", "edit_vm_properties", "edit_disk_properties")
+    user = machine.engine.user(name, "s3cret", machine.id, permits)
+    return machine.connect(replace(machine.login, username=user, password="s3cret"))
 
 
 @pytest.mark.parametrize("verb", [OLD, SHOWN], ids=["old", "now"])

@@ -298,7 +298,7 @@ def test_the_hang(rest: Client, engine: Emulator, vm: Machine) -> None:
     assert rest.snapshot_disks(vm.id, s2)["data"][1] == "illegal"
     assert rest.get(f"/disks/{vm.disks['data']}").status == 404
     assert rest.delete(f"/vms/{vm.id}/snapshots/{s2}").detail == "[Cannot remove Snapshot. VM vm must be in status Down, Up or Paused.]"
-    assert rest.delete(f"/vms/{vm.id}/snapshots/{s1}/disks/{vm.disks['os']}").detail == "[Cannot remove Disk Snapshot. VM is not found.]"
+    assert rest.delete(f"/vms/{vm.id}/snapshots/{s1}/disks/{vm.disks['data']}").detail == "[Cannot remove Disk Snapshot. VM is not found.]"
     assert rest.commit(vm.id).status == rest.undo(vm.id).status == 400
     engine.restart(0)
     assert rest.commit(vm.id).detail == "[Cannot revert to Snapshot. Related operation is currently in progress. Please try again later.]"

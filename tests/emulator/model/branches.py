@@ -68,7 +68,7 @@ def _drop(vm: Vm, disk: Disk, current: Image) -> None:
 def _take(parts: Parts, attachment: Attachment, disk: Disk, chosen: Image, current: Image, label: str) -> None:
     """A new layer over the chosen image. Bootable, interface, pass_discard and alias are those of the snapshot it belongs to."""
     current.active = False
-    parts.tables.images.add(Image(new_id(), disk.id, chosen.id, label, True, ImageStatus.OK, chosen.size, chosen.format, parts.stamp()))
+    parts.tables.images.add(Image(new_id(), disk.id, chosen.id, label, True, ImageStatus.OK, chosen.size, born=parts.stamp()))
     owner = parts.tables.snapshots.get(chosen.snapshot_id or "")
     record = owner.configuration.record(disk.id) if owner and owner.configuration else None
     if record:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from tests.emulator.model.messages import DOMAIN_UNKNOWN, DURING_SNAPSHOT, IN_PREVIEW, STATELESS, VM_NOT_FOUND, Verb
-from tests.emulator.model.rows import Disk, ImageStatus, Vm, VmStatus
+from tests.emulator.model.rows import Disk, ImageStatus, Snapshot, Vm, VmStatus
 from tests.emulator.model.tables import Tables
 
 
@@ -38,6 +38,12 @@ def not_in_preview(tables: Tables, verb: Verb, vm: Vm) -> None:
 def not_stateless(verb: Verb, vm: Vm) -> None:
     if vm.running_stateless:
         raise verb.cannot(STATELESS)
+
+
+def configured(verb: Verb, vm: Vm, row: Snapshot) -> None:
+    if row.broken:
+        text = f"The snapshot {row.description} of VM {vm.name} has no configuration available. Please choose a snapshot with configuration available."
+        raise verb.cannot(text, 400)
 
 
 def status_among(verb: Verb, vm: Vm, *allowed: VmStatus) -> None:

@@ -56,6 +56,8 @@ class Command(ABC):
     verb: Verb
     lock_message: str | None = None
     """What others are told while this one holds the VM's lock in memory; None: it takes none."""
+    monitored = True
+    """False: it leaves no job."""
 
     def __init__(self, engine: Engine, call: Call, vm: Vm | None) -> None:
         self.engine = engine

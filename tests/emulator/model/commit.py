@@ -162,7 +162,7 @@ class Commit(Command):
             self.end(ok=False)
 
     def _not_started(self) -> None:
-        self.event(self.codes[2], f"Failed: {self.phrase} for VM {self.vm.name} (User: {self.call.user}).", "error")
+        self.event(self.codes[2], f"Failed to {self.kind} Snapshot-Preview for VM {self.vm.name}.", "error")
         self.event(self.codes[1], f"{self.phrase} for VM {self.vm.name} has been completed.")
         self.unlock()
         self.refuse(Refusal(400, "Internal Engine Error"))

@@ -36,6 +36,7 @@ def _record(tables: Tables, storage: Storage, attachment: Attachment, disk: Disk
         domain_id=disk.domain_id,
         parent=image.parent,
         used=storage.used(image.id),
+        sparse=image.sparse,
     )
 
 

@@ -67,19 +67,19 @@ class Create(Command):
         """In the engine's own order, which is not the request's: sorted by id it is at least the same in each run."""
         if self.choices is None:
             disks = [disk for _attachment, disk in self.tables.snapshottable(vm)]
-        else:
-            disks = [self._one(vm, choice.disk_id) for choice in self.choices]
-        return sorted(disks, key=lambda disk: disk.id)
-
-    def _one(self, vm: Vm, disk_id: str) -> Disk:
-        disk = self.tables.disk(disk_id)
-        if disk is None:
-            raise self.verb.cannot(f"The following disk(s) ID(s) does not exist: {disk_id}.", 400)
-        if not disk.snapshottable:
-            raise self.verb.cannot(f"Snapshot is not allowed for the following disk(s): {disk.alias}.", 400)
-        if disk_id not in vm.attachments:
-            raise self.verb.cannot(f"The following disk(s) are not attached to the VM {vm.name}: {disk.alias}.", 400)
-        return disk
+            return sorted(disks, key=lambda disk: disk.id)
+        wanted = sorted(choice.disk_id for choice in self.choices)
+        missing = [disk_id for disk_id in wanted if not self.tables.disk(disk_id)]
+        if missing:
+            raise self.verb.cannot(f"The following disk(s) ID(s) does not exist: {', '.join(missing)}.", 400)
+        disks = [self.tables.disks[disk_id] for disk_id in wanted]
+        not_allowed = [disk for disk in disks if disk.id in vm.attachments and not disk.snapshottable]
+        if not_allowed:
+            raise self.verb.cannot(f"Snapshot is not allowed for the following disk(s): {checks.names(not_allowed)}.", 400)
+        foreign = [disk for disk in disks if disk.id not in vm.attachments]
+        if foreign:
+            raise self.verb.cannot(f"The following disk(s) are not attached to the VM {vm.name}: {checks.names(foreign)}.", 400)
+        return disks
 
     def _image_ids_unused(self) -> None:
         for choice in self.choices or ():
@@ -126,7 +126,8 @@ class Create(Command):
 
     def _volumes(self) -> Generator[Pause, None, bool]:
         job = self.job
-        steps = [self.engine.journal.step(job, "unknown", "Creating Volume", job.steps[-1]) for _layer in self.layers] if job else []
+        executing = job.steps[-1] if job else None
+        steps = [self.engine.journal.step(job, "unknown", "Creating Volume", executing) for _layer in self.layers] if job else []
         yield Task(VOLUMES)
         for volume_id in self._memory():
             self.storage.create(volume_id, None)
@@ -149,7 +150,8 @@ class Create(Command):
         """The host switches the running VM to the new layers."""
         name = self.vm.name
         if self.fails("create.live.verb"):
-            self.event(170, f"Failed to create live snapshot '{self.description}' for VM '{name}'. VM restart is recommended.", "warning")
+            advice = "VM restart is recommended. Note that using the created snapshot might cause data inconsistency."
+            self.event(170, f"Failed to create live snapshot '{self.description}' for VM '{name}'. {advice}", "warning")
             yield from self._fall_back()
             return
         silent = self.engine.injections.take("create.live.silent", vm=(self.vm.id, name))
@@ -165,7 +167,7 @@ class Create(Command):
             for volume_id in self._memory():
                 self.storage.delete(volume_id)
             self.row.memory = None
-            self.event(173, f"Wasn't able to save memory for VM {name}; the snapshot '{self.description}' is without memory.", "warning")
+            self.event(173, f"Failed to save memory as part of Snapshot {self.description} for VM {name} (User: {self.call.user}).", "error")
         yield Task(END)
         self._finish(broken or self.fails("create.live.job_after"))
 
@@ -179,7 +181,8 @@ class Create(Command):
         for layer in self.layers:
             layer.top.status = ImageStatus.OK
         if broken:
-            self.event(10774, f"Snapshot '{self.description}' of VM '{self.vm.name}' may be inconsistent.", "warning")
+            whose = f"Snapshot {self.description} for VM {self.vm.name} (User: {self.call.user})"
+            self.event(10774, f"{whose}, may be inconsistent as there was a failure during creation.", "warning")
             self.failed()
         else:
             self.event(68, f"Snapshot '{self.description}' creation for VM '{self.vm.name}' has been completed.")

@@ -34,15 +34,16 @@ class Engine(Parts):
     # Commands
     def submit(self, command: Command) -> None:
         """Check and start. A refusal leaves a failed job and no event (§2.4)."""
-        call = command.call
-        command.job = self.journal.begin(command.title, call.correlation_id, call.user, command.vm_id, visible=False)
+        call, job = command.call, None
+        if command.monitored:
+            job = command.job = self.journal.begin(command.title, call.correlation_id, call.user, command.vm_id, visible=False)
         try:
             command.check()
-        except Crashed:
-            del self.journal.jobs[command.job.id]
-            raise
-        except Refusal:
-            self.journal.end(command.job, ok=False)
+        except Refusal as refusal:
+            if job and isinstance(refusal, Crashed):
+                del self.journal.jobs[job.id]
+            elif job:
+                self.journal.end(job, ok=False)
             raise
         self.running[command] = command.run()
         self._go_on(command)

@@ -27,11 +27,11 @@ class Layer:
 
 
 def put_on(parts: Parts, disk: Disk, label: str, image_id: str | None = None) -> Layer:
-    """A new active image over the current one."""
+    """A new active image over the current one. It is cow over a raw image too."""
     below = parts.tables.images.current(disk.id)
     if below is None:
         raise LookupError(f"disk {disk.alias} has no current image")
-    top = Image(image_id or new_id(), disk.id, below.id, label, True, ImageStatus.LOCKED, below.size, below.format, parts.stamp())
+    top = Image(image_id or new_id(), disk.id, below.id, label, True, ImageStatus.LOCKED, below.size, born=parts.stamp())
     below.active = False
     parts.tables.images.add(top)
     return Layer(disk, below, top)

@@ -53,8 +53,10 @@ REMOVE = Verb("remove", "Snapshot")
 REMOVE_DISK_SNAPSHOT = Verb("remove", "Disk Snapshot")
 RUN = Verb("run", "VM")
 STOP = Verb("stop", "VM")
+SHUTDOWN = Verb("shutdown", "VM")
+RESET = Verb("reset", "VM")
 SUSPEND = Verb("hibernate", "VM")
-REBOOT = Verb("reboot", "VM")
+REBOOT = Verb("restart", "VM")
 EDIT_VM = Verb("edit", "VM")
 REMOVE_VM = Verb("remove", "VM")
 ADD_VM = Verb("add", "VM")
@@ -67,14 +69,16 @@ ATTACH_DISK = Verb("attach", "Virtual Disk")
 DETACH_DISK = Verb("detach", "Virtual Disk")
 REMOVE_DISK = Verb("remove", "Virtual Disk")
 MOVE_DISK = Verb("move", "Virtual Disk")
-PLUG_DISK = Verb("activate", "Virtual Disk")
-UNPLUG_DISK = Verb("deactivate", "Virtual Disk")
+COPY_DISK = Verb("copy", "Virtual Disk")
+PLUG_DISK = Verb("hot plug", "Virtual Disk")
+UNPLUG_DISK = Verb("hot unplug", "Virtual Disk")
 BACK_UP = Verb("backup", "VM")
 
 VM_NOT_FOUND = "VM is not found."
 IN_PREVIEW = "VM is previewing a Snapshot."
 DURING_SNAPSHOT = "The VM is performing an operation on a Snapshot. Please wait for the operation to finish, and try again."
 BUSY = "Related operation is currently in progress. Please try again later."
+ONLY_REGULAR = "The operation is only allowed for regular snapshots."
 NOT_DOWN = "At least one of the VMs is not down."
 NO_SNAPSHOT = "VM's Snapshot does not exist."
 NO_MAC = "Not enough MAC addresses left in MAC Address Pool."
@@ -83,6 +87,13 @@ DOMAIN_UNKNOWN = "The relevant Storage Domain's status is Unknown."
 UNAUTHORIZED = "User is not authorized to perform this action."
 ACTIVE_SOURCE = "Cannot preview Active VM snapshot."
 VM_LOCKED = "VM is locked. Please try again in a few minutes."
+NOT_RUNNING = "VM is not running."
+SAVING_OR_RESTORING = "VM is in saving/restoring state.\n-Please try again when the VM is either up or down."
+NO_BOOT_DISK = (
+    "Cannot run VM without at least one bootable disk.\nAlternatives:\n- Create a disk for this VM, and rerun the VM.\n"
+    "- Change the boot sequence using the Edit VM command (Boot Option Sub-Tab).\n"
+    "- Use the 'Run Once' command to select a different boot option and rerun the VM."
+)
 
 
 def being_taken(vm_name: str) -> str:

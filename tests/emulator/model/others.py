@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from tests.emulator.model import checks
 from tests.emulator.model.command import Call, Command, Course, Task
+from tests.emulator.model.configuration import capture
 from tests.emulator.model.disks import DiskPlan, new_disk
 from tests.emulator.model.journal import Job
 from tests.emulator.model.layers import Layer, freeze, merge_up, new_id
-from tests.emulator.model.messages import ADD_TEMPLATE, ADD_VM, BACK_UP, DURING_SNAPSHOT, MOVE_DISK, being_taken
+from tests.emulator.model.messages import ADD_TEMPLATE, ADD_VM, BACK_UP, COPY_DISK, DURING_SNAPSHOT, MOVE_DISK, ONLY_REGULAR, being_taken
 from tests.emulator.model.parts import Parts
 from tests.emulator.model.remove import RUNNING
-from tests.emulator.model.rows import Attachment, Backup, Disk, Domain, ImageStatus, Settings, Snapshot, SnapshotStatus, Vm, VmStatus
+from tests.emulator.model.rows import Attachment, Backup, Configuration, Disk, Domain, ImageStatus, Kind, Settings, Snapshot, SnapshotStatus, Vm, VmStatus
 from tests.emulator.model.vms import USED, named, new_nic, new_vm
 
 if TYPE_CHECKING:
@@ -65,11 +66,12 @@ class MoveDisk(Command):
             raise self.verb.cannot("The disk is not an image.", 400)
         if self._vm:
             checks.not_locked(self.verb, self._vm)
-            checks.no_row_locked(self.tables, self.verb, self._vm)
-            checks.not_in_preview(self.tables, self.verb, self._vm)
         checks.disks_free(self.tables, self.verb, [self.disk])
         if self.to.id == self.disk.domain_id:
-            raise self.verb.cannot("Source and target domains must both be different.")
+            raise self.verb.cannot("The source and target storage domains are the same.", 400)
+        if self._vm:
+            checks.no_row_locked(self.tables, self.verb, self._vm)
+            checks.not_in_preview(self.tables, self.verb, self._vm)
 
     def run(self) -> Course:
         if not self.live:
@@ -171,36 +173,78 @@ class FinalizeBackup(Command):
         if row:
             merge_row(self.engine, row)
         self.backup.phase = "succeeded"
-        self.event(10793, f"Backup {self.backup.id} for VM {self.vm.name} finalized (User: {self.call.user}).")
+        self.event(10793, f"Backup {self.backup.id} for VM {self.vm.name} completed successfully (User: {self.call.user}).")
         self.end(ok=True)
 
 
-class CloneFromSnapshot(Command):
-    """A new VM with copies of a snapshot's disks."""
+class CopyDisk(Command):
+    """To a disk without a VM."""
+
+    verb = COPY_DISK
+
+    def __init__(self, engine: Engine, call: Call, vm: Vm | None, disk: Disk, to: Domain, alias: str) -> None:
+        super().__init__(engine, call, vm)
+        self.disk = disk
+        self.to = to
+        self.alias = alias or disk.alias
+
+    @property
+    def title(self) -> str:
+        source = self.tables.domains.get(self.disk.domain_id)
+        return f"Copying Disk {self.disk.alias} from {source.name if source else '<UNKNOWN>'} to {self.to.name}"
+
+    def check(self) -> None:
+        checks.disks_free(self.tables, self.verb, [self.disk])
+        if self._vm:
+            checks.not_in_preview(self.tables, self.verb, self._vm)
+
+    def execute(self) -> Course:
+        copying = f"copying disk {self.disk.alias} to domain {self.to.name}."
+        self.event(2004, f"User {self.call.user} is {copying}")
+        made = new_disk(self.engine, DiskPlan(self.alias, size=self.disk.size, domain_id=self.to.id), None, ImageStatus.LOCKED)
+        source, copy = self.tables.images.current(self.disk.id), self.tables.images.current(made.id)
+        self.answer()
+        yield Task(6.0)
+        if source and copy:
+            self.storage.volumes[copy.id].content.update(self.storage.content(source.id))
+            copy.status = ImageStatus.OK
+        self.event(2006, f"User {self.call.user} finished {copying}")
+        self.end(ok=True)
+
+
+class CloneVm(Command):
+    """A new VM with copies of this one's disks."""
 
     verb = ADD_VM
 
-    def __init__(self, engine: Engine, call: Call, row: Snapshot, name: str) -> None:
-        super().__init__(engine, call, engine.tables.vms.get(row.vm_id))
-        self.row = row
+    def __init__(self, engine: Engine, call: Call, vm: Vm | None, name: str) -> None:
+        super().__init__(engine, call, vm)
         self.name = name
         self.made: Vm | None = None
 
     @property
     def title(self) -> str:
-        return f"Creating VM {self.name} from Snapshot {self.row.description}"
+        return f"Creating VM {self.name} as a clone of VM {self.vm.name if self._vm else '<UNKNOWN>'}"
+
+    def stored(self) -> Configuration | None:
+        disks = [disk for _attachment, disk in self.tables.snapshottable(self.vm)]
+        return capture(self.tables, self.storage, self.vm, disks, self.engine.stamp())
+
+    def suits(self, vm: Vm) -> None:
+        """Raise a Refusal if this cannot be cloned."""
 
     def check(self) -> None:
         vm = checks.exists(self.verb, self._vm)
         checks.not_locked(self.verb, vm)
         checks.no_row_locked(self.tables, self.verb, vm)
+        self.suits(vm)
         checks.not_in_preview(self.tables, self.verb, vm)
         checks.disks_free(self.tables, self.verb, [disk for _attachment, disk in self.tables.snapshottable(vm)])
         if named(self.engine, self.name):
             raise self.verb.cannot(USED)
 
     def execute(self) -> Course:
-        stored = self.row.configuration
+        stored = self.stored()
         settings = replace(stored.settings, name=self.name) if stored else Settings(self.name)
         made = self.made = new_vm(self.engine, settings)
         made.status = VmStatus.IMAGE_LOCKED
@@ -221,21 +265,48 @@ class CloneFromSnapshot(Command):
             self.storage.volumes[image.id].content.update(self.storage.content(image_id))
 
 
+class CloneFromSnapshot(CloneVm):
+    def __init__(self, engine: Engine, call: Call, row: Snapshot, name: str) -> None:
+        super().__init__(engine, call, engine.tables.vms.get(row.vm_id), name)
+        self.row = row
+
+    @property
+    def title(self) -> str:
+        return f"Creating VM {self.name} from Snapshot {self.row.description} in Cluster Default"
+
+    def stored(self) -> Configuration | None:
+        return self.row.configuration
+
+    def suits(self, vm: Vm) -> None:
+        checks.configured(self.verb, vm, self.row)
+        if self.row.kind is not Kind.REGULAR:
+            raise self.verb.cannot(ONLY_REGULAR)
+
+
 class AddTemplate(Command):
     """Allowed in a preview (§6.7). Nothing more is known of templates here."""
 
     verb = ADD_TEMPLATE
 
+    def __init__(self, engine: Engine, call: Call, vm: Vm | None, name: str) -> None:
+        super().__init__(engine, call, vm)
+        self.name = name
+
     @property
     def title(self) -> str:
-        return f"Creating Template from VM {self.vm.name if self._vm else '<UNKNOWN>'}"
+        return f"Creating VM Template {self.name} in Data Center Default"
 
     def check(self) -> None:
         vm = checks.exists(self.verb, self._vm)
         checks.not_locked(self.verb, vm)
+        if vm.status is not VmStatus.DOWN:
+            raise self.verb.cannot("VM is locked or still running, try again once VM is in the Down state.")
         checks.no_row_locked(self.tables, self.verb, vm)
 
     def execute(self) -> Course:
+        subject = f"Creation of Template {self.name} from VM {self.vm.name}"
+        self.event(48, f"{subject} was initiated by {self.call.user}.")
         self.answer()
         yield Task(4.0)
+        self.event(51, f"{subject} has been completed.")
         self.end(ok=True)

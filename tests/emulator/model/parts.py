@@ -15,6 +15,9 @@ from tests.emulator.model.rows import BLANK, Domain
 from tests.emulator.model.storage import Storage
 from tests.emulator.model.tables import Tables
 
+HOST = "fakehost"
+"""The only host, by the name that events call it."""
+
 
 class Parts:
     def __init__(self, speed: float) -> None:

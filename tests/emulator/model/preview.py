@@ -70,6 +70,7 @@ class Preview(Command):
         if self.source is None and not self.listed:
             raise Crashed(500, "java.lang.NullPointerException")
         checks.not_locked(self.verb, vm)
+        self._lease(vm)
         if vm.status is not VmStatus.DOWN:
             raise self.verb.cannot(NOT_DOWN)
         source = self.source
@@ -77,15 +78,12 @@ class Preview(Command):
             raise self.verb.cannot(NO_SNAPSHOT, 400)
         checks.no_row_locked(self.tables, self.verb, vm)
         checks.not_in_preview(self.tables, self.verb, vm)
-        if source.broken:
-            text = f"The snapshot {source.description} of VM {vm.name} has no configuration available. Please choose a snapshot with configuration available."
-            raise self.verb.cannot(text, 400)
+        checks.configured(self.verb, vm, source)
         disks = [disk for _attachment, disk in self.tables.snapshottable(vm)]
         checks.disks_legal(self.tables, self.verb, disks)
         checks.disks_free(self.tables, self.verb, disks)
         self._images(vm)
         checks.domains_active(self.tables, self.verb, disks)
-        self._lease()
         self._no_damage(vm)
         self._not_active(source)
 
@@ -108,8 +106,10 @@ class Preview(Command):
         row = self.tables.snapshots.get(image.snapshot_id or "") if image else None
         return row.description if row else ""
 
-    def _lease(self) -> None:
-        if self.lease and self.lease.domain_id and self.lease.domain_id not in self.tables.domains:
+    def _lease(self, vm: Vm) -> None:
+        """It must be the VM's own or that of one of its snapshots."""
+        stored = [row.configuration.settings for row in self.tables.rows(vm.id) if row.configuration]
+        if self.lease and self.lease.domain_id and self.lease.domain_id not in {settings.lease_domain for settings in (vm.settings, *stored)}:
             text = "Specified lease domain ID is not valid. The ID does not belong to any of the VM leases storage domains snapshots."
             raise Refusal(400, text, text)
 

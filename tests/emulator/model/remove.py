@@ -10,16 +10,21 @@ from tests.emulator.model import checks
 from tests.emulator.model.command import Call, Command, Course, Task
 from tests.emulator.model.configuration import drop_record
 from tests.emulator.model.layers import merge_up
-from tests.emulator.model.messages import DURING_SNAPSHOT, REMOVE, REMOVE_DISK_SNAPSHOT, VM_NOT_FOUND, Refusal
+from tests.emulator.model.messages import DURING_SNAPSHOT, ONLY_REGULAR, REMOVE, REMOVE_DISK_SNAPSHOT, Refusal, Verb
+from tests.emulator.model.parts import HOST
 from tests.emulator.model.rows import Disk, Image, ImageStatus, Kind, Snapshot, SnapshotStatus, Vm, VmStatus
 
 if TYPE_CHECKING:
     from tests.emulator.model.engine import Engine
 
 PREPARE, MERGE, END = 1.5, 2.0, 2.0
-HOST = "fakehost"
 RUNNING = (VmStatus.UP, VmStatus.PAUSED)
 FAILURES = ("remove.prepare", "remove.merge", "remove.finalize", "remove.delete")
+
+
+def qualified(verb: Verb, vm: Vm) -> None:
+    if vm.status not in (VmStatus.DOWN, *RUNNING):
+        raise verb.cannot(f"VM {vm.name} must be in status Down, Up or Paused.")
 
 
 class Merging(Command):
@@ -108,9 +113,8 @@ class Remove(Merging):
         self._disjoint(vm)
         checks.not_in_preview(tables, self.verb, vm)
         if self.row.kind is not Kind.REGULAR:
-            raise self.verb.cannot("The operation is only allowed for regular snapshots.")
-        if vm.status not in (VmStatus.DOWN, *RUNNING):
-            raise self.verb.cannot(f"VM {vm.name} must be in status Down, Up or Paused.")
+            raise self.verb.cannot(ONLY_REGULAR)
+        qualified(self.verb, vm)
         if vm.status is VmStatus.DOWN:
             self._legal()
         else:
@@ -206,17 +210,18 @@ class RemoveDisk(Merging):
 
     def check(self) -> None:
         vm, tables = checks.exists(self.verb, self._vm), self.tables
-        if vm.status is VmStatus.IMAGE_LOCKED:
-            raise self.verb.cannot(VM_NOT_FOUND, 400)
         checks.not_locked(self.verb, vm)
+        if self.image.active:
+            raise self.verb.cannot(f"The following disk snapshot(s) is active: {self.image.id} ({self.disk.alias}).", 400)
         layers = tables.images.of(self.disk.id)
         if any(layer.status is ImageStatus.LOCKED for layer in layers):
             raise self.verb.disks_locked(", ".join(self.disk.alias for _layer in layers))  # the alias once per image
         self.not_held()
+        attachment = vm.attachments.get(self.disk.id)
+        if attachment and attachment.plugged:
+            qualified(self.verb, vm)
         checks.no_row_locked(tables, self.verb, vm)
         checks.not_in_preview(tables, self.verb, vm)
-        if self.image.active:
-            raise self.verb.cannot(f"The following disk snapshot(s) is active: {self.image.id} ({self.disk.alias}).", 400)
         checks.domains_active(tables, self.verb, [self.disk])
 
     def execute(self) -> Course:

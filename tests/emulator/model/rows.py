@@ -29,8 +29,8 @@ class VmStatus(str, Enum):
 
     @property
     def words(self) -> str:
-        """As messages spell it: "Image Locked", "Wait for Launch"."""
-        return " ".join(word if word == "for" else word.capitalize() for word in self.value.split("_"))
+        """As messages spell it: "Image Locked", "Wait for Launch", "Reboot in Progress"."""
+        return " ".join(word if word in ("for", "in") else word.capitalize() for word in self.value.split("_"))
 
 
 class Kind(str, Enum):
@@ -102,6 +102,7 @@ class DiskRecord:
     domain_id: str
     parent: str | None
     used: int
+    sparse: bool = True
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,7 @@ class Image:
     size: int
     format: str = "cow"
     born: int = 0
+    sparse: bool = True
 
 
 @dataclass

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from tests.emulator.model.configuration import put_back
 from tests.emulator.model.layers import freeze, rename_row
 from tests.emulator.model.parts import Parts
 from tests.emulator.model.rows import ImageStatus, Kind, SnapshotStatus, Vm
@@ -20,7 +21,7 @@ def begin(parts: Parts, vm: Vm) -> None:
 
 
 def finish(parts: Parts, vm: Vm) -> None:
-    """What the guest wrote is gone, and ACTIVE has its old id."""
+    """What the guest wrote is gone, so is what was edited meanwhile, and ACTIVE has its old id, made now: as after an undo."""
     row = parts.tables.row(vm.id, Kind.STATELESS)
     if row is None:
         return
@@ -34,4 +35,7 @@ def finish(parts: Parts, vm: Vm) -> None:
     active = parts.tables.active(vm)
     del parts.tables.snapshots[row.id]
     rename_row(parts, active, row.id)
+    active.date = parts.stamp()
+    if row.configuration:
+        put_back(vm, row.configuration)
     vm.running_stateless = False

@@ -49,7 +49,7 @@ class AddVm(Command):
 
     @property
     def title(self) -> str:
-        return f"Creating VM {self.settings.name} from Template Blank in Cluster Default"
+        return f"Creating VM {self.settings.name} in Cluster Default"
 
     def check(self) -> None:
         if named(self.engine, self.settings.name):
@@ -57,7 +57,7 @@ class AddVm(Command):
 
     def execute(self) -> Course:
         self._vm = new_vm(self.engine, self.settings)
-        self.event(34, f"VM {self.settings.name} creation was initiated by {self.call.user}.")
+        self.event(34, f"VM {self.settings.name} was created by {self.call.user}.")
         self.end(ok=True)
         yield from ()
 
@@ -71,7 +71,7 @@ class EditVm(Command):
 
     @property
     def title(self) -> str:
-        return f"Updating VM {self.vm.name if self._vm else '<UNKNOWN>'}"
+        return f"Editing VM {self.vm.name if self._vm else '<UNKNOWN>'} properties"
 
     def check(self) -> None:
         vm = checks.exists(self.verb, self._vm)
@@ -104,14 +104,19 @@ class RemoveVm(Command):
     def check(self) -> None:
         vm = checks.exists(self.verb, self._vm)
         checks.not_locked(self.verb, vm)
-        if vm.status is VmStatus.IMAGE_LOCKED:
-            raise Refusal(409, f"Cannot remove VM: {VM_LOCKED}")
         if vm.settings.delete_protected:
             raise self.verb.cannot("Delete protection is enabled. In order to delete, disable Delete protection first.")
-        if vm.status not in (VmStatus.DOWN, VmStatus.SUSPENDED):
+        disks = [disk for _attachment, disk in self.tables.attached(vm)]
+        if self.keep_disks and any(len(self.tables.images.of(disk.id)) > 1 for disk in disks):
+            raise Refusal(409, "Cannot remove VM with detaching disks, snapshots exist.")
+        if vm.status is VmStatus.SUSPENDED:
+            raise Refusal(409, "Cannot remove VM that its state is not down.\n-Please stop the VM first.")
+        if vm.status not in (VmStatus.DOWN, VmStatus.IMAGE_LOCKED):
             raise self.verb.cannot("VM is running.")
         checks.no_row_locked(self.tables, self.verb, vm)
-        checks.disks_free(self.tables, self.verb, [disk for _attachment, disk in self.tables.attached(vm)])
+        checks.disks_free(self.tables, self.verb, disks)
+        if vm.status is VmStatus.IMAGE_LOCKED:
+            raise Refusal(409, f"Cannot remove VM: {VM_LOCKED}")
 
     def execute(self) -> Course:
         vm, tables = self.vm, self.tables
@@ -130,5 +135,5 @@ class RemoveVm(Command):
             del tables.snapshots[row.id]
             self.engine.forget_memory(row)
         del tables.vms[vm.id]
-        self.event(113, f"VM {vm.name} was successfully removed.")
+        self.event(113, f"VM {vm.name} was successfully removed by {self.call.user}.")
         self.end(ok=True)

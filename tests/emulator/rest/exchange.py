@@ -57,9 +57,11 @@ class Exchange:
         return None if value is None else str(value)
 
     def asks(self, name: str) -> bool:
-        """A parameter, or a header of the same name: ``All-Content: true`` (§3.3)."""
-        value = self.query(name) or self.request.headers.get(name.replace("_", "-").title(), "")
-        return value.lower() == "true"
+        """A parameter, or a header of the same name: ``All-Content: true`` (§3.3). One without a value is true."""
+        value = self.query(name)
+        if value is None:
+            value = self.request.headers.get(name.replace("_", "-").title(), "false")
+        return value.lower() in ("true", "")
 
     @property
     def limit(self) -> int | None:

@@ -17,7 +17,17 @@ from tests.emulator.rest.views.vm import applications_tree, cdroms_tree, collect
 Paths = dict[str, Any]
 """The first names, each with what is to be followed below it."""
 
-EMPTY = frozenset({"tags", "permissions", "graphicsconsoles", "watchdogs", "statistics", "sessions", "affinitylabels", "checkpoints", "hostdevices"})
+EMPTY = {
+    **{name: name for name in ("tags", "permissions", "watchdogs", "statistics", "sessions", "checkpoints")},
+    "graphicsconsoles": "graphics_consoles",
+    "affinitylabels": "affinity_labels",
+    "hostdevices": "host_devices",
+    "numanodes": "numa_nodes",
+    "reporteddevices": "reported_devices",
+    "mediateddevices": "mediated_devices",
+    "katelloerrata": "katello_errata",
+}
+"""Collections without anything in them here: as an address spells them, and as an element."""
 
 
 def paths(value: str | None) -> Paths:
@@ -50,7 +60,7 @@ def follow_vm(x: Exchange, vm: Vm, tree: Tree, wanted: Paths, *, alone: bool) ->
         elif name == "applications":
             tree["applications"] = applications_tree(vm)
         elif name in EMPTY:
-            tree[name] = {}
+            tree[EMPTY[name]] = {}
         else:
             raise cannot_follow(name, "Vm")
     return tree
@@ -75,7 +85,7 @@ def follow_disk(x: Exchange, disk_id: str, wanted: Paths) -> Tree:
         if name == "disksnapshots":
             tree["disk_snapshots"] = disk_snapshots_tree(x.engine, disk, x.asks("include_active"))
         elif name in EMPTY:
-            tree[name] = {}
+            tree[EMPTY[name]] = {}
         else:
             raise cannot_follow(name, "Disk")
     return tree

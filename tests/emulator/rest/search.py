@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ SQL = "query execution failed due to unexpected error: StatementCallback; bad SQ
 @dataclass(frozen=True)
 class Term:
     field: str
+    """Empty: free text, which is looked for inside of several fields."""
     equal: bool
     value: str
 
@@ -30,7 +31,7 @@ class Term:
         if not case_sensitive:
             value, found = value.lower(), found.lower()
         if glob:
-            pattern = ".*".join(re.escape(part) for part in value.split("*"))
+            pattern = ".*".join(re.escape(part) for part in (value if self.field else f"*{value}*").split("*"))
             same = re.fullmatch(pattern, found, re.DOTALL) is not None
         else:
             same = value == found
@@ -46,7 +47,7 @@ class Query:
     page: int = 1
 
 
-def parse(text: str, bare: str) -> Query | None:
+def parse(text: str) -> Query | None:
     """None: nothing is found."""
     query = Query([[]])
     text, page = _cut_off(text, r"\s+page\s+(\S+)\s*$")
@@ -60,7 +61,7 @@ def parse(text: str, bare: str) -> Query | None:
         query.descending = direction.strip() == "desc"
     if text.count('"') % 2 or re.search(r"^\s*\w+\s*:", text):
         return None
-    position = 0
+    position, joined = 0, True
     while position < len(text.rstrip()):
         match = TERM.match(text, position)
         if match is None:
@@ -70,8 +71,12 @@ def parse(text: str, bare: str) -> Query | None:
         if field is None and value.lower() in ("and", "or"):
             if value.lower() == "or":
                 query.any_of.append([])
+            joined = True
             continue
-        query.any_of[-1].append(Term((field or bare).lower(), match["operator"] != "!=", value.strip('"')))
+        if not joined:
+            return None
+        query.any_of[-1].append(Term((field or "").lower(), match["operator"] != "!=", value.strip('"')))
+        joined = False
     return query
 
 
@@ -81,20 +86,30 @@ def _cut_off(text: str, pattern: str) -> tuple[str, str | None]:
 
 
 def select(
-    things: Iterable[Thing], text: str, fields: Fields[Thing], *, bare: str = "name", case_sensitive: bool = False, glob: bool = True, limit: int | None
+    things: Iterable[Thing],
+    text: str,
+    fields: Fields[Thing],
+    *,
+    free: Sequence[str] = ("name",),
+    case_sensitive: bool = False,
+    glob: bool = True,
+    limit: int | None,
 ) -> list[Thing]:
-    """The things that fit; ``limit`` is the size of a page."""
-    query = parse(text, bare)
+    """The things that fit; ``free`` are the fields in which free text is looked for, ``limit`` is the size of a page."""
+    query = parse(text)
     if query is None:
         return []
     terms = [term for alternative in query.any_of for term in alternative]
     if any(term.field == "id" and not UUID.match(term.value) for term in terms):
         raise Fault(400, f"{SQL}; nested exception is org.postgresql.util.PSQLException: invalid input syntax for type uuid")
-    if any(term.field not in fields for term in terms) or (query.sort and query.sort not in fields):
+    if any(term.field and term.field not in fields for term in terms) or (query.sort and query.sort not in fields):
         return []
 
+    def found_by(term: Term, thing: Thing) -> bool:
+        return any(term.matches(fields[name](thing), case_sensitive, glob) for name in ([term.field] if term.field else free))
+
     def fits(thing: Thing) -> bool:
-        return any(all(term.matches(fields[term.field](thing), case_sensitive, glob) for term in alternative) for alternative in query.any_of)
+        return any(all(found_by(term, thing) for term in alternative) for alternative in query.any_of)
 
     found = [thing for thing in things if fits(thing)]
     if query.sort:

@@ -93,7 +93,7 @@ def _left(desk: Desk, vm: Any, new: str, said: str, hint: str) -> VmError:
     from .remove import delete_row
 
     older = [each for each in leftovers(desk, vm, creations(desk)) if each != new]
-    names = {row.id: str(row.description).split("\n", 1)[0] for row in raw.rows(vm, "regular")}
+    names = {row.id: raw.named(row)[0] for row in raw.rows(vm, "regular")}
     for each in (*older, new):
         delete_row(desk, each)
     said += "; the snapshot that it left, whose images may not exist, was removed"

@@ -36,6 +36,8 @@ class Desk:
         """Ids of snapshots that this very task made."""
         self.leftovers: tuple[str, ...] = ()
         """Ids of snapshots whose creation failed."""
+        self.source: tuple[str, frozenset[str]] | None = None
+        """The snapshot that this very task made for its preview: id, and ids of the disks that it must hold. Another task may have made one, too."""
         self.latest: tuple[float, Any] | None = None
         """What was read last, and when: good for the next step, as long as nothing was sent since."""
 

@@ -36,6 +36,7 @@ MEANING: tuple[tuple[str, VmError], ...] = (
     ("either unplugged or unattached", Refused("", "unplugged_disk", "shut the VM down, or plug the disk in, then run again")),
     ("disk(s) ID(s) does not exist", Interrupted("", "changed_meanwhile", "somebody deleted the disk; look at the VM, then run again")),
     ("disk(s) are not attached to the VM", Interrupted("", "changed_meanwhile", "somebody detached the disk; look at the VM, then run again")),
+    ("Cannot remove Disk Snapshot. VM is not found", NotFound("", "gone", "somebody else removed it; run again")),
     ("description must", Refused("", "bad_character", "use ASCII and letters only")),
     ("running as Stateless", Refused("", "stateless_vm", "stop the VM first")),
     ("must be in status Down, Up or Paused", Refused("", "vm_state", "wait until the VM is down or up")),

@@ -37,5 +37,4 @@ def creation_failed(desk: Desk, row: Any, events: Iterable[Any]) -> bool:
 
 def made_as(desk: Desk, row: Any) -> tuple[str, ...]:
     """What the correlation id of our creation of this snapshot would begin with: under its name, or one of our own under its whole description."""
-    description = str(row.description or "")
-    return tuple(jobs.prefix("c", desk.id, key) for key in dict.fromkeys([description, description.split("\n", 1)[0]]))
+    return tuple(jobs.prefix("c", desk.id, key) for key in dict.fromkeys([str(row.description or ""), raw.named(row)[0]]))

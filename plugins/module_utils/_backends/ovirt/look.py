@@ -126,7 +126,7 @@ def _cleared(desk: Desk, vm: Vm) -> Vm:
 
 def _creation_failed(desk: Desk, raw_vm: Any, snapshot_id: str) -> bool:
     row = raw.regular(raw_vm, snapshot_id)
-    name = str(row.description).split("\n", 1)[0]
+    name, _description = raw.named(row)
     return creation_failed(desk, row, desk.engine.events(jobs.prefix("c", desk.id, name) + "-*"))
 
 

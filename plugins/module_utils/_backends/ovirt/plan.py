@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from ..._engine.changes import Change, Create, Enter, Leave, Remember, Remove, Settle, Stop, abandoned, after_commit, destroyed, shown_disks
-from ..._engine.errors import Refused
 from ..._engine.model import Disk, Preview, Step, Vm
+from .problems import never_ends
 
 REPAIRED = ("bootable", "interface", "pass_discard")
 """What goes with a disk's image although it belongs to the configuration, and can be set right afterwards."""
@@ -142,11 +142,7 @@ def _remove(vm: Vm, change: Remove) -> tuple[Step, ...]:
     snapshot = vm.snapshot(change.snapshot)
     unplugged = [disk for disk in change.disks if not vm.disk(disk).plugged]
     if vm.power == "up" and unplugged:
-        raise Refused(
-            f"VM {vm.name} is running, and disk {_names(vm, unplugged)} of snapshot {snapshot.name} is unplugged: the engine would never end",
-            "unplugged_disk",
-            "shut the VM down, or plug the disk in, then run again",
-        )
+        raise never_ends(vm.name, snapshot.name, _names(vm, unplugged))
     steps = []
     if change.disks:
         # Disk by disk: when one fails, a removal of the whole snapshot leaves those that went well locked for good.

@@ -7,12 +7,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..._engine.errors import BackendFailed, Interrupted
+from ..._engine.errors import BackendFailed, Interrupted, Refused
 from ..._engine.model import EXCLUDED, Composition
+from ..._engine.render import row as row_of
 from . import jobs, raw, source
 from .create import make
 from .desk import Desk
 from .problems import stuck
+from .read import Closer, read
 from .remove import delete_row
 from .sdk import types
 
@@ -59,7 +61,8 @@ def _has(attachment: Any, flags: Mapping[str, Any]) -> bool:
 
 def make_source(desk: Desk, args: Mapping[str, Any]) -> None:
     note = {key: args[key] for key in ("without", "flags") if args[key]}
-    make(desk, f"taking the configuration of VM {desk.name}", source.text(source.SOURCE, **note), args["disks"])
+    made = make(desk, f"taking the configuration of VM {desk.name}", source.text(source.SOURCE, **note), args["disks"])
+    desk.source = (made, frozenset(args["disks"]))
 
 
 def preview(desk: Desk, args: Mapping[str, Any]) -> None:
@@ -69,8 +72,8 @@ def preview(desk: Desk, args: Mapping[str, Any]) -> None:
     def body() -> Any:
         vm = desk.at_rest()
         if raw.row(vm, "preview") is not None:
-            raise jobs.Done  # whether it is this one, what is read afterwards tells
-        origin = shows.config or next((found.id for found in reversed(source.of_kind(source.own(vm), source.SOURCE))), None)
+            raise jobs.Done
+        origin = shows.config or _source(desk, vm)
         disks = [_choice(desk, found.disk, shows) for found in raw.snapshottable(vm) if not (shows.config and shows.disks.get(found.disk.id) == EXCLUDED)]
         return types.Action(snapshot=types.Snapshot(id=origin), restore_memory=shows.memory, disks=disks)
 
@@ -79,12 +82,37 @@ def preview(desk: Desk, args: Mapping[str, Any]) -> None:
     try:
         status = _open(desk, what, body)
     except jobs.Done:
-        return
+        return _demand_the_same(desk, shows)
     except BackendFailed as error:
         desk.at_rest()
         raise BackendFailed(error.message, "preview_failed" if error.reason == "backend_failed" else error.reason, error.hint or hint) from error
     if status != "finished" and raw.row(desk.at_rest(), "preview") is None:
         raise BackendFailed(f"{what}: the engine failed; the disks are as before", "preview_failed", hint)
+
+
+def _source(desk: Desk, vm: Any) -> str | None:
+    """Raises Interrupted when somebody is taking it away: disks that it does not hold any more would come back plugged in and writable."""
+    if desk.source is None:
+        return next((found.id for found in reversed(source.of_kind(source.own(vm), source.SOURCE))), None)
+    made, disks = desk.source
+    if raw.regular(vm, made) is None or set(raw.held(vm, made)) != disks:
+        raise Interrupted(
+            f"VM {desk.name}: somebody removed the snapshot that the preview was to be made with", "changed_meanwhile", "look at the VM, then run again"
+        )
+    return made
+
+
+def _demand_the_same(desk: Desk, shows: Composition) -> None:
+    """One is open that was not when this was decided. Another one than ours is somebody else's: it must not be taken for ours that went wrong, and undone."""
+    vm = desk.at_rest()
+    row = raw.row(vm, "preview")
+    if row is None:
+        raise Interrupted(f"VM {desk.name}: somebody opened a preview and left it meanwhile", "changed_meanwhile", "look at the VM, then run again")
+    found = read(vm, Closer({row.id: tuple(desk.engine.snapshot(desk.id, row.id).disks or ())}), {})
+    if found.preview is None or row_of(found, found.preview.shows) != row_of(found, shows):
+        raise Refused(
+            f"VM {desk.name}: somebody else opened another preview meanwhile", "other_preview", "it is left as it is: commit or undo it first, then run again"
+        )
 
 
 def _open(desk: Desk, what: str, body: Any) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from ..._engine.errors import Refused
 from ..._engine.model import Problem, Vm
 from . import raw, source
 
@@ -78,3 +79,12 @@ def stuck(vm: Any) -> Problem:
             True,
         )
     return Problem("locked_for_good", vm.name, f"{', '.join(raw.locked(vm))} is locked, and no job runs", f"{BY_ADMINISTRATOR} -q to see what is locked", True)
+
+
+def never_ends(vm: str, snapshot: str, disks: str) -> Refused:
+    """An engine begins this all the same, and asks the host again and again until the VM stops; then the image is illegal."""
+    return Refused(
+        f"VM {vm} is running, and disk {disks} of snapshot {snapshot} is unplugged: the engine would never end",
+        "unplugged_disk",
+        "shut the VM down, or plug the disk in, then run again",
+    )

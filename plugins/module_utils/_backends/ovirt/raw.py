@@ -26,6 +26,12 @@ def regular(vm: Any, snapshot_id: str) -> Any:
     return next((found for found in rows(vm, "regular") if found.id == snapshot_id), None)
 
 
+def named(row: Any) -> tuple[str, str]:
+    """Name and description of a snapshot, which an engine keeps in one text: the name is its first line."""
+    name, _newline, rest = str(row.description or "").partition("\n")
+    return name, rest
+
+
 def attachments(vm: Any) -> list[Any]:
     """The attachments, the bootable disk first, then by name: the engine gives them in no order."""
     return sorted(vm.disk_attachments or (), key=lambda found: (not found.bootable, found.disk.alias or "", found.id))

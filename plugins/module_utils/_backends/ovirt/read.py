@@ -95,7 +95,7 @@ def _images(disk: Any) -> list[Image]:
 
 
 def _snapshot(row: Any, vm: Any, found: Vm, closer: Closer, parent: str | None) -> Snapshot:
-    name, _newline, description = str(row.description or "").partition("\n")
+    name, description = raw.named(row)
     images = {attachment.disk.id: raw.image_of(attachment.disk, row.id) for attachment in raw.snapshottable(vm)}
     if row.id in closer.disks:  # it knows also of disks that are not attached now
         images.update({disk.id: disk.image_id for disk in closer.disks[row.id] if str(disk.status) != "illegal"})

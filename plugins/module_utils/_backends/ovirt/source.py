@@ -41,7 +41,7 @@ def own(vm: Any) -> list[Own]:
 
 
 def is_own(row: Any) -> bool:
-    return str(row.description or "").split("\n", 1)[0] in (SOURCE, UNPLUGGING, REPAIR)
+    return raw.named(row)[0] in (SOURCE, UNPLUGGING, REPAIR)
 
 
 def of_kind(found: Iterable[Own], kind: str) -> list[Own]:
@@ -49,7 +49,7 @@ def of_kind(found: Iterable[Own], kind: str) -> list[Own]:
 
 
 def _parsed(row: Any) -> Own:
-    kind, _newline, rest = str(row.description).partition("\n")
+    kind, rest = raw.named(row)
     try:
         note = json.loads(rest) if rest else {}
     except ValueError:

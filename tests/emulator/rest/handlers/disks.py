@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.emulator.model.disks import DeleteDisk, DiskPlan, EditDisk, new_disk
+from tests.emulator.model.messages import REMOVE_DISK_SNAPSHOT, VM_NOT_FOUND
 from tests.emulator.model.remove import RemoveDisk
 from tests.emulator.model.rows import Disk, Image
 from tests.emulator.rest import body
@@ -42,6 +43,7 @@ def plan_of(x: Exchange, tree: Tree) -> DiskPlan:
         description=str(tree.get("description") or ""),
         size=body.number(tree, "provisioned_size") or 1 << 30,
         format=str(tree.get("format") or "cow"),
+        sparse=body.flag(tree, "sparse", True),
         shareable=body.flag(tree, "shareable", False),
         lun="lun_storage" in tree,
         domain_id=domain_id,
@@ -74,7 +76,7 @@ def _disk(x: Exchange, disk_id: str) -> Disk:
 
 @route("GET", "/disks")
 def disks(x: Exchange) -> Answer:
-    found = select(_visible(x), x.query("search") or "", SEARCHED, case_sensitive=x.asks("case_sensitive"), limit=x.limit)
+    found = select(_visible(x), x.query("search") or "", SEARCHED, free=("name", "description"), case_sensitive=x.asks("case_sensitive"), limit=x.limit)
     wanted = paths(x.query("follow"))
     return Answer(200, "disks", collection("disk", [follow_disk(x, disk.id, wanted) for disk in found]))
 
@@ -101,7 +103,7 @@ def edit(x: Exchange, disk_id: str) -> Answer:
     found = _disk(x, disk_id)
     vm = x.engine.tables.vm_of(disk_id)
     x.require("edit_disk_properties", vm.id if vm else None)
-    x.run(EditDisk(x.engine, x.call, vm, found, {}, changes))
+    x.run(EditDisk(x.engine, x.call, vm, found, None, changes))
     return Answer(200, "disk", follow_disk(x, disk_id, {}))
 
 
@@ -180,7 +182,7 @@ def _remove(x: Exchange, image_id: str) -> Answer:
     found, tables = _image(x, image_id), x.engine.tables
     row = tables.snapshots.get(found.snapshot_id or "")
     if row is None:
-        raise Empty(404)
+        raise REMOVE_DISK_SNAPSHOT.cannot(VM_NOT_FOUND, 400)
     command = RemoveDisk(x.engine, x.call, tables.vms.get(row.vm_id), row, found)
     x.run(command)
     return accepted(command)

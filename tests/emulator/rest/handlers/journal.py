@@ -35,7 +35,7 @@ def jobs(x: Exchange) -> Answer:
     if "status" in text.replace("correlation_id", ""):
         raise Fault(400, SQL)
     fields = {"correlation_id": lambda job: job.correlation_id}
-    found = select(x.engine.journal.kept(), text, fields, bare="nothing", case_sensitive=True, glob=False, limit=x.limit)
+    found = select(x.engine.journal.kept(), text, fields, free=(), case_sensitive=True, glob=False, limit=x.limit)
     return Answer(200, "jobs", collection("job", [job_tree(job, x.user.id) for job in found]))
 
 
@@ -50,6 +50,16 @@ def steps(x: Exchange, job_id: str) -> Answer:
     found = _job(x, job_id)
     ordered = [step for step in found.steps if step.parent is None] + [step for step in found.steps if step.parent]
     return Answer(200, "steps", collection("step", [step_tree(found, step) for step in ordered]))
+
+
+@route("GET", "/jobs/<id:job_id>/steps/<id:step_id>")
+def step(x: Exchange, job_id: str, step_id: str) -> Answer:
+    _administrators_only(x)
+    found = _job(x, job_id)
+    for one in found.steps:
+        if one.id == step_id:
+            return Answer(200, "step", step_tree(found, one))
+    raise Empty(404)
 
 
 @route("POST", "/jobs/<id:job_id>/<any(end, clear):verb>")
@@ -71,7 +81,7 @@ def events(x: Exchange) -> Answer:
     after = limit_of(x.query("from")) or 0
     visible = [event for event in reversed(x.engine.journal.events) if event.id > after and (event.vm_id is None or x.user.sees(event.vm_id))]
     limit = DEFAULT_LIMIT if x.limit is None else x.limit
-    found = select(visible, x.query("search") or "", fields, bare="message", limit=limit)
+    found = select(visible, x.query("search") or "", fields, free=("message", "event_vm", "correlation_id"), limit=limit)
     return Answer(200, "events", collection("event", [event_tree(x.engine, event, x.user.id) for event in found]))
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from tests.emulator.model.command import Command
 from tests.emulator.model.commit import Commit
-from tests.emulator.model.power import Freeze, Reboot, Shutdown, Start, Stop, Suspend, Thaw
+from tests.emulator.model.power import Freeze, Reboot, Reset, Shutdown, Start, Stop, Suspend, Thaw
 from tests.emulator.model.undo import Undo
 from tests.emulator.rest.actions import act, preview_of
 from tests.emulator.rest.exchange import Answer, Exchange
@@ -22,8 +22,9 @@ PLAIN: dict[str, tuple[type[Command], str]] = {
     "shutdown": (Shutdown, "shut_down_vm"),
     "suspend": (Suspend, "hibernate_vm"),
     "reboot": (Reboot, "reboot_vm"),
-    "freezefilesystems": (Freeze, "edit_vm_properties"),
-    "thawfilesystems": (Thaw, "edit_vm_properties"),
+    "reset": (Reset, "reset_vm"),
+    "freezefilesystems": (Freeze, "configure_vm_storage"),
+    "thawfilesystems": (Thaw, "configure_vm_storage"),
 }
 
 

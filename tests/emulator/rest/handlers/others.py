@@ -7,10 +7,10 @@ from __future__ import annotations
 import uuid
 
 from tests.emulator.model.messages import Refusal
-from tests.emulator.model.others import AddTemplate, CloneFromSnapshot, FinalizeBackup, MoveDisk, StartBackup
+from tests.emulator.model.others import AddTemplate, CloneFromSnapshot, CloneVm, CopyDisk, FinalizeBackup, MoveDisk, StartBackup
 from tests.emulator.model.rows import Backup
 from tests.emulator.rest import body
-from tests.emulator.rest.actions import accepted
+from tests.emulator.rest.actions import accepted, act
 from tests.emulator.rest.errors import Empty, mandatory
 from tests.emulator.rest.exchange import Answer, Exchange
 from tests.emulator.rest.formats import Date, Tree
@@ -22,10 +22,10 @@ from tests.emulator.rest.views.vm import collection, vm_tree
 BACKUPS = "/vms/<id:vm_id>/backups"
 
 
-@route("POST", "/disks/<id:disk_id>/move")
-def move(x: Exchange, disk_id: str) -> Answer:
-    """Without a link to its job (§2.5)."""
-    x.service, x.method = "disk", "move"
+@route("POST", "/disks/<id:disk_id>/<any(move, copy):verb>")
+def move(x: Exchange, disk_id: str, verb: str) -> Answer:
+    """A move has no link to its job (§2.5)."""
+    x.service, x.method = "disk", verb
     tree = x.body("action", "Action")
     disk = x.engine.tables.disk(disk_id)
     if disk is None:
@@ -38,12 +38,15 @@ def move(x: Exchange, disk_id: str) -> Answer:
     vm = x.engine.tables.vm_of(disk_id)
     x.require("configure_disk_storage", vm.id if vm else None)
     given = {"disk": reference("disks", disk_id), "storage_domain": reference("storagedomains", domain.id)}
+    copy = CopyDisk(x.engine, x.call, vm, disk, domain, str(body.child(tree, "disk").get("name") or ""))
+    command = copy if verb == "copy" else MoveDisk(x.engine, x.call, vm, disk, domain)
     try:
-        x.run(MoveDisk(x.engine, x.call, vm, disk, domain))
+        x.run(command)
     except Refusal as refusal:
         fault = {"detail": refusal.detail, "reason": "Operation Failed"}
         return Answer(refusal.status, "action", {"fault": fault, "status": "failed", "storage_domain": given["storage_domain"]})
-    return Answer(200, "action", {**given, "status": "complete"})
+    job = {"job": reference("jobs", copy.job.id)} if copy.job else {}
+    return Answer(200, "action", {**given, **job, "status": "complete"})
 
 
 # Backups
@@ -118,12 +121,19 @@ def clone(x: Exchange, tree: Tree) -> Answer:
     return Answer(202, "vm", vm_tree(x.engine, command.made))
 
 
+@route("POST", "/vms/<id:vm_id>/clone")
+def clone_vm(x: Exchange, vm_id: str) -> Answer:
+    x.service, x.method = "vm", "clone"
+    vm = x.engine.tables.vms.get(vm_id)
+    return act(x, "clone", vm_id, lambda tree: CloneVm(x.engine, x.call, vm, str(body.child(tree, "vm").get("name"))), permit="create_vm")
+
+
 @route("POST", "/templates")
 def template(x: Exchange) -> Answer:
     x.service = "templates"
     tree = x.body("template", "Template")
     vm_id = body.identity(tree, "vm") or ""
     x.require("create_template", vm_id)
-    x.run(AddTemplate(x.engine, x.call, x.engine.tables.vms.get(vm_id)))
+    x.run(AddTemplate(x.engine, x.call, x.engine.tables.vms.get(vm_id), str(tree.get("name"))))
     made = str(uuid.uuid4())
     return Answer(201, "template", {**template_tree(x.engine), **reference("templates", made), "name": tree.get("name"), "status": "locked"})

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.emulator.model.create import Choice, Create
-from tests.emulator.model.messages import Refusal
+from tests.emulator.model.messages import REMOVE_DISK_SNAPSHOT, VM_NOT_FOUND, Refusal
 from tests.emulator.model.remove import Remove, RemoveDisk
 from tests.emulator.model.rows import Configuration, Kind, Snapshot
 from tests.emulator.rest import body
@@ -80,6 +80,16 @@ def nics(x: Exchange, vm_id: str, snapshot_id: str) -> Answer:
 @route("GET", f"{ONE}/cdroms")
 def cdroms(x: Exchange, vm_id: str, snapshot_id: str) -> Answer:
     return Answer(200, "cdroms", cdroms_tree(_row(x, snapshot_id).vm_id))
+
+
+@route("GET", f"{ONE}/<any(nics, cdroms):name>/<id:one>")
+def device(x: Exchange, vm_id: str, snapshot_id: str, name: str, one: str) -> Answer:
+    row, kind = _row(x, snapshot_id), name.removesuffix("s")
+    trees = snapshot_nics(x, row) if kind == "nic" else cdroms_tree(row.vm_id)
+    for tree in trees.get(kind, ()):
+        if tree["id"] == one:
+            return Answer(200, kind, tree)
+    raise Empty(404)
 
 
 # Create (§5.1)
@@ -157,11 +167,15 @@ def _row_to_change(x: Exchange, vm_id: str, snapshot_id: str) -> Snapshot:
 
 @route("DELETE", f"{ONE}/disks/<id:disk_id>")
 def remove_disk(x: Exchange, vm_id: str, snapshot_id: str, disk_id: str) -> Answer:
-    row = _row_to_change(x, vm_id, snapshot_id)
-    image = next((image for image in x.engine.tables.held(row) if image.disk_id == disk_id), None)
+    """The image is all that the command is given: it finds the VM by it, and none for an entry whose image is gone."""
+    row, tables = _row(x, snapshot_id), x.engine.tables
+    x.require(PERMIT, row.vm_id)
+    image = next((image for image in tables.held(row) if image.disk_id == disk_id), None)
+    if image is None and row.configuration and row.configuration.record(disk_id):
+        raise REMOVE_DISK_SNAPSHOT.cannot(VM_NOT_FOUND, 400)
     if image is None:
         raise Empty(404)
-    command = RemoveDisk(x.engine, x.call, x.engine.tables.vms.get(vm_id), row, image)
+    command = RemoveDisk(x.engine, x.call, tables.vms.get(row.vm_id), row, image)
     x.run(command)
     return accepted(command)
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tests.emulator.model.disks import AddDisk, DetachDisk, DiskPlan, EditDisk
+from tests.emulator.model.disks import AddDisk, DeleteDisk, DetachDisk, DiskPlan, EditDisk
+from tests.emulator.model.messages import ATTACH_DISK, Refusal
 from tests.emulator.model.rows import BLANK, Attachment, Disk, Nic, Vm
 from tests.emulator.model.vms import new_nic
 from tests.emulator.rest import body
@@ -50,6 +51,8 @@ def add_nic(x: Exchange, vm_id: str) -> Answer:
     if not tree.get("name"):
         raise mandatory("nic.name")
     x.require("edit_vm_properties", vm_id)
+    if any(nic.name == tree["name"] for nic in vm.nics):
+        raise Refusal(409, "Network interface name is already in use")
     made = new_nic(x.engine, vm, str(tree["name"]), body.child(tree, "mac").get("address"))
     return Answer(201, "nic", nic_tree(vm_id, made))
 
@@ -105,17 +108,16 @@ def add_disk(x: Exchange, vm_id: str) -> Answer:
     disk_tree = body.child(tree, "disk")
     if "bootable" not in tree or not tree.get("interface"):
         raise mandatory("diskattachment.bootable" if "bootable" not in tree else "diskattachment.interface")
-    vm = x.known_vm(vm_id)
     x.require("configure_vm_storage", vm_id)
     disk: Disk | DiskPlan | None = plan_of(x, disk_tree)
     if disk_tree.get("id"):
         disk = x.engine.tables.disk(body.uuid(disk_tree["id"]))
         if disk is None:
-            raise Empty(404)
+            raise ATTACH_DISK.cannot("The specified disk does not exist.", 400)
     attachment = Attachment("", **{"plugged": not isinstance(disk, Disk), **_flags(tree)})
-    command = AddDisk(x.engine, x.call, vm, disk or DiskPlan(""), attachment)
+    command = AddDisk(x.engine, x.call, x.vm(vm_id), disk or DiskPlan(""), attachment)
     x.run(command)
-    return Answer(201, "disk_attachment", attachment_tree(vm, attachment))
+    return Answer(201, "disk_attachment", attachment_tree(command.vm, attachment))
 
 
 def _flags(tree: Tree) -> dict[str, Any]:
@@ -139,10 +141,11 @@ def edit_disk(x: Exchange, vm_id: str, disk_id: str) -> Answer:
 
 @route("DELETE", f"{VM}/diskattachments/<id:disk_id>")
 def detach_disk(x: Exchange, vm_id: str, disk_id: str) -> Answer:
-    vm = x.known_vm(vm_id)
-    _attached, disk = _attachment(x, vm, disk_id)
+    """Unless ``detach_only`` is false: then the disk is removed. Neither looks for the attachment first."""
     x.require("configure_vm_storage", vm_id)
-    command = DetachDisk(x.engine, x.call, vm, disk)
+    disk = x.engine.tables.disk(disk_id) or Disk(disk_id, "")
+    only = (x.query("detach_only") or "true").lower() == "true"
+    command = (DetachDisk if only else DeleteDisk)(x.engine, x.call, x.vm(vm_id), disk)
     x.run(command)
     return accepted(command)
 
@@ -166,4 +169,4 @@ def applications(x: Exchange, vm_id: str) -> Answer:
 @route("GET", f"{VM}/<any(" + ", ".join(sorted(EMPTY)) + "):name>")
 def nothing(x: Exchange, vm_id: str, name: str) -> Answer:
     x.known_vm(vm_id)
-    return Answer(200, name, {})
+    return Answer(200, EMPTY[name], {})

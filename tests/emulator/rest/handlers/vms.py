@@ -28,12 +28,13 @@ SEARCHED = {
     "cluster": lambda _vm: "Default",
     "datacenter": lambda _vm: "Default",
 }
+FREE = ("name", "comment", "description", "cluster", "datacenter")
 
 
 @route("GET", "/vms")
 def vms(x: Exchange) -> Answer:
     visible = [vm for vm in x.engine.tables.vms.values() if x.user.sees(vm.id)]
-    found = select(visible, x.query("search") or "", SEARCHED, case_sensitive=x.asks("case_sensitive"), limit=x.limit)
+    found = select(visible, x.query("search") or "", SEARCHED, free=FREE, case_sensitive=x.asks("case_sensitive"), limit=x.limit)
     wanted = paths(x.query("follow"))
     return Answer(200, "vms", collection("vm", [follow_vm(x, vm, vm_tree(x.engine, vm), wanted, alone=False) for vm in found]))
 
@@ -51,7 +52,7 @@ def add(x: Exchange) -> Answer:
     if not tree.get("name"):
         raise mandatory("vm.name")
     x.require("create_vm", None)
-    if x.asks("clone"):
+    if "snapshots" in tree:
         return clone(x, tree)
     memory = body.number(tree, "memory") or 1 << 30
     changes = {"memory_guaranteed": memory, "memory_max": memory * 4, **settings_of(tree)}
