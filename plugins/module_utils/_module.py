@@ -12,7 +12,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ._backends.registry import connect
 from ._engine import hardware, render
-from ._engine.changes import Create, Decision
+from ._engine.changes import Create, Decision, Enter, Leave
 from ._engine.converge import Decide, Outcome, converge
 from ._engine.errors import CalledOff, VmError
 from ._engine.model import Vm
@@ -139,7 +139,7 @@ def _result(outcome: Outcome, params: Params) -> Result:
         "plan": [step.as_dict() for step in outcome.steps],
         "diff": {"before_header": vm.name, "after_header": vm.name, "before": render.view(outcome.before), "after": render.view(vm)},
         "loss": render.loss_view(decision.loss),
-        "warnings": list(decision.warnings) + _frozen(vm, decision),
+        "warnings": [*decision.warnings, *_frozen(vm, decision), *_other_nics(outcome)],
         "skipped_disks": [{"disk": disk, "why": why} for disk, why in decision.skipped],
         "left_behind": list(decision.loss.left_behind),
     }
@@ -157,6 +157,13 @@ def _frozen(vm: Vm, decision: Decision) -> list[str]:
     wanted = {change.name for change in decision.changes if isinstance(change, Create) and change.quiesce == "preferred"}
     made = [snapshot for snapshot in vm.snapshots if snapshot.name in wanted]
     return ["the guest agent failed to freeze the guest; the snapshot is like after a power loss"] if made and made[0].quiesced is False and vm.agent else []
+
+
+def _other_nics(outcome: Outcome) -> tuple[str, ...]:
+    """Only known afterwards as well."""
+    decision = outcome.decision
+    shown = any(isinstance(change, Enter) or (isinstance(change, Leave) and change.keep) for change in decision.changes)
+    return hardware.other_nics(outcome.before, outcome.after, decision.shows) if shown else ()
 
 
 def _failure(error: VmError) -> Result:

@@ -7,10 +7,15 @@ A twin without any failure tells how the VM must look in the end: rows, flags, t
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
+from http.client import HTTPException
+
 import pytest
 
 from ansible_collections.diskwise.vm.plugins.module_utils._backends.ovirt import create as creating
 from ansible_collections.diskwise.vm.plugins.module_utils._backends.ovirt import desk, jobs, leave
+from ansible_collections.diskwise.vm.plugins.module_utils._backends.ovirt import engine as engines
 from ansible_collections.diskwise.vm.plugins.module_utils._backends.ovirt.connection import Ovirt
 from ansible_collections.diskwise.vm.plugins.module_utils._engine import render
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import converge
@@ -18,6 +23,7 @@ from ansible_collections.diskwise.vm.plugins.module_utils._engine.errors import 
 from tests.contract.engine import INTERVAL
 from tests.contract.scenes import Killed, picture
 from tests.contract.verbs import EXCLUDED, commit, create, failed, preview, remove, restore, run, undo
+from tests.lab.patience import wait_until
 
 DISKS = ("os", "data", "logs")
 UNLOCK = "unlock_entity.sh"
@@ -503,6 +509,36 @@ def test_the_engine_restarts_while_tasks_run(two, first, verb):
     assert not converge(machine.connect(), verb.decide, False).changed
     converge(twin.connect(), verb.decide, False)
     same(machine, twin)
+
+
+@pytest.mark.parametrize("verb", [create("new"), preview(disks={"os": "s1"}), restore("s1")], ids=["create", "preview", "restore"])
+def test_an_engine_that_is_away_for_a_while_is_waited_for(two, verb):
+    machine, twin = two()
+    machine.engine.speed(10)
+    at_each_look(machine, {"do": "restart", "downtime": 40}, {"do": "release"})
+    began = time.monotonic()
+    assert converge(machine.connect(), verb.decide, False).changed
+    assert time.monotonic() - began >= 4
+    converge(twin.connect(), verb.decide, False)
+    same(machine, twin)
+
+
+def test_an_engine_that_does_not_come_back(two, monkeypatch):
+    machine, _twin = two()
+    machine.engine.speed(1)
+    monkeypatch.setattr(engines, "RESTART_SECONDS", 1)
+    at_each_look(machine, {"do": "restart", "downtime": 8})
+    error = failed(machine, create("new"), "cannot_connect")
+    assert [step.verb for step in error.left] == ["snapshot"]
+
+    def released():
+        with suppress(OSError, HTTPException):
+            machine.engine.release()
+            return True
+
+    assert wait_until(released)
+    assert wait_until(lambda: free(machine))
+    assert not converge(machine.connect(), create("new").decide, False).changed
 
 
 def test_a_restart_breaks_a_merge(two):

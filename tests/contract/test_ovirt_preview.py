@@ -282,6 +282,34 @@ def test_what_an_older_configuration_changes_besides_disks_is_said(filled):
     assert machine.info() == before
 
 
+@pytest.mark.parametrize("verb", [preview("s1"), restore("s1")], ids=["preview", "restore"])
+def test_a_network_card_whose_address_another_vm_has_by_now(filled, verb):
+    machine = filled(nics=1)
+    service = machine._desk().engine.system.vms_service()
+    (nic,) = service.vm_service(machine.id).nics_service().list()
+    service.vm_service(machine.id).nics_service().nic_service(nic.id).remove()
+    other = machine.engine.make_vm("other", ["os"])
+    taken = types.Nic(name="late", mac=types.Mac(address=nic.mac.address))
+    service.vm_service(other).nics_service().add(taken)
+    foreseen = check(machine, verb)
+    assert any(f"network card {nic.mac.address} comes back" in said for said in foreseen.decision.warnings), foreseen.decision.warnings
+    done = converge(machine.connect(), verb.decide, False)
+    (said,) = hardware.other_nics(done.before, done.after, done.decision.shows)
+    assert f"in place of {nic.mac.address}" in said
+    (new,) = service.vm_service(machine.id).nics_service().list()
+    assert new.mac.address in said
+
+
+def test_a_network_card_that_comes_back_as_it_was(filled):
+    machine = filled(nics=1)
+    service = machine._desk().engine.system.vms_service().vm_service(machine.id).nics_service()
+    (nic,) = service.list()
+    service.nic_service(nic.id).remove()
+    done = converge(machine.connect(), restore("s1").decide, False)
+    assert hardware.other_nics(done.before, done.after, done.decision.shows) == ()
+    assert [found.mac.address for found in service.list()] == [nic.mac.address]
+
+
 def test_the_present_name_is_no_warning(filled):
     machine = filled()
     assert check(machine, preview("s1")).decision.warnings == ()

@@ -106,6 +106,7 @@ class Leave:
             images={key: image for key, image in vm.images.items() if key not in gone},
             committed=shows,
             requests=remembered(vm.requests, self.request_id, shows),
+            hardware=vm.snapshot(shows.config).hardware if shows.config else vm.hardware,
         )
 
 

@@ -25,5 +25,16 @@ def changes(vm: Vm, shows: Composition) -> list[dict[str, Any]]:
     return [{"what": name, "now": _plain(getattr(now, name)), "then": _plain(getattr(then, name))} for name in names]
 
 
+def other_nics(before: Vm, after: Vm, shows: Composition | None) -> tuple[str, ...]:
+    """What is to be said when the VM got other network cards than those of the configuration that it shows now."""
+    wanted = before.snapshot(shows.config).hardware if shows and shows.config else None
+    got = after.preview.hardware if after.preview else after.hardware
+    if wanted is None or got is None or wanted.nics == got.nics:
+        return ()
+    lost = ", ".join(sorted(set(wanted.nics) - set(got.nics))) or "none"
+    new = ", ".join(sorted(set(got.nics) - set(wanted.nics))) or "none"
+    return (f"the network cards have other MAC addresses than in the configuration: {new} in place of {lost}, which another VM may have by now",)
+
+
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value

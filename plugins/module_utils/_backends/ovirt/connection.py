@@ -60,7 +60,7 @@ class Ovirt:
         if found is None:
             with self._lock:
                 found = self._main.another(self._clock)
-                found.lists_jobs = self._main.lists_jobs
+                found.lists_jobs, found.reached = self._main.lists_jobs, self._main.reached
                 self._others.append(found)
             self._of_thread.engine = found
         return found

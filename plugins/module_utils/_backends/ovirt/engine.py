@@ -11,7 +11,7 @@ from typing import Any, Callable, TypeVar
 
 from ..._engine.errors import BackendFailed, VmError
 from .clock import Clock
-from .faults import LANGUAGE, PERMITS, Lost, stumbled, translate
+from .faults import LANGUAGE, PERMITS, Lost, is_away, stumbled, translate
 from .login import Login
 from .sdk import http, reader, sdk, types, writer
 
@@ -22,6 +22,9 @@ FULL = "snapshots,nics,disk_attachments.disk.disksnapshots"
 AGAIN_AFTER = (0.2, 0.5, 1.0)
 """Seconds before a read that stumbled is sent again."""
 
+RESTART_SECONDS = 120
+"""How long an engine that has answered before may be away; a restart takes half a minute. Logins end with it, and the SDK logs in anew."""
+
 
 class Engine:
     """Not for several threads at once: each has its own, with the same token."""
@@ -30,6 +33,8 @@ class Engine:
         self.clock = clock
         self.lists_jobs = True
         """Ordinary users may not; it is found out by asking."""
+        self.reached = False
+        """Whether it has answered: one that never did is not waited for."""
         self._login = login
         self._sdk = self._line(login.token)
         self.system = self._sdk.system_service()
@@ -81,15 +86,23 @@ class Engine:
     # Reads
 
     def read(self, what: str, call: Callable[[], Value]) -> Value:
-        """The answer to a read; it is asked again when the engine stumbles over what vanishes just then."""
-        self.token()
-        for pause in (*AGAIN_AFTER, None):
+        """The answer to a read; it is asked again when the engine stumbles over what vanishes just then, and while it restarts."""
+        if not self.reached:
+            self.token()
+        pauses = list(AGAIN_AFTER)
+        patience = time.monotonic() + min(RESTART_SECONDS, self.clock.timeout)
+        while True:
             try:
-                return call()
+                found = call()
+                self.reached = True
+                return found
             except sdk.Error as error:
-                if pause is None or not stumbled(error):
+                if self.reached and is_away(error) and time.monotonic() < patience:
+                    time.sleep(max(AGAIN_AFTER[0], self.clock.interval))
+                elif stumbled(error) and pauses:
+                    time.sleep(pauses.pop(0))
+                else:
                     raise self._said(error, what) from error
-                time.sleep(pause)
             except VmError:
                 raise
             except Exception as error:  # the SDK's XML reader has no error of its own
@@ -98,7 +111,6 @@ class Engine:
                     "unreadable",
                     "a snapshot's description with a control character does that; remove that snapshot with a client that speaks JSON",
                 ) from error
-        raise BackendFailed(what)  # not reached: the last turn returns or raises
 
     def vms(self, search: str, configs: bool = False) -> list[Any]:
         """The VMs that a search finds, each with all its snapshots, disks and images; ``configs``: and each snapshot with its OVF."""

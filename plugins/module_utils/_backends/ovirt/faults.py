@@ -41,7 +41,10 @@ MEANING: tuple[tuple[str, VmError], ...] = (
     ("running as Stateless", Refused("", "stateless_vm", "stop the VM first")),
     ("must be in status Down, Up or Paused", Refused("", "vm_state", "wait until the VM is down or up")),
     ("in Suspended status", Refused("", "vm_suspended", "start it, or shut it down, then run again")),
-    ("SSL", BackendFailed("", "tls_failed", "set auth.ca_file to the engine's CA (https://ENGINE/ovirt-engine/services/pki-resource?resource=ca-certificate)")),
+    (
+        "certificate",
+        BackendFailed("", "tls_failed", "set auth.ca_file to the engine's CA (https://ENGINE/ovirt-engine/services/pki-resource?resource=ca-certificate)"),
+    ),
 )
 """What the text holds, and the error that it means; its message is made of the case at hand."""
 
@@ -61,16 +64,24 @@ def stumbled(error: Exception) -> bool:
     return isinstance(error, sdk.Error) and not isinstance(error, (sdk.AuthError, sdk.ConnectionError)) and code in (None, 500)
 
 
+def is_away(error: Exception) -> bool:
+    """Nobody answered; the SDK has no kind of its own for that."""
+    return isinstance(error, sdk.ConnectionError) or str(error).startswith("Failed to read response")
+
+
 def translate(error: Exception, what: str) -> VmError:
     """The error of the SDK as one of ours."""
     said = detail_of(error)
+    away = BackendFailed(f"{what}: the engine cannot be reached: {said}", "cannot_connect", "is the URL right, and does the engine run?")
     if isinstance(error, sdk.ConnectionError):
-        return BackendFailed(f"{what}: the engine cannot be reached: {said}", "cannot_connect", "is the URL right, and does the engine run?")
+        return away
     if PASSING.search(said):
         return Busy(f"{what}: {said}", "engine_busy", "wait until that is done, then run again")
     for fragment, meant in MEANING:
         if fragment in said:
             return type(meant)(f"{what}: {said}", meant.reason, meant.hint)
+    if is_away(error):
+        return away
     if isinstance(error, sdk.AuthError):
         return BackendFailed(f"{what}: {said}", "login_failed", "check user, password or token, and that the user may log in")
     if isinstance(error, sdk.NotFoundError):

@@ -38,7 +38,7 @@ def look(desk: Desk, raw_vm: Any, vm: Vm, decision: Decision, read_with: Callabl
             asked=vm.asked,
             problems=vm.problems,
             unfinished=vm.unfinished,
-            notes=(*_named(desk, found, shows, configs), *_mixed(found, shows, configs)) if shows else (),
+            notes=(*_named(desk, found, shows, configs), *_nics(found, shows), *_mixed(found, shows, configs)) if shows else (),
         )
     if decision.keeps and _creation_failed(desk, raw_vm, decision.keeps):
         # Its images may not exist, whatever the engine says.
@@ -163,6 +163,13 @@ def _named(desk: Desk, vm: Vm, shows: Composition, configs: Mapping[str, ovf.Con
     others = sorted(str(each.id) for each in found if each.id != vm.id)
     taken = f", and VM {', '.join(others)} has that name now" if others else ""
     return (f"the VM is named {name} again, as in configuration {vm.snapshot_name(shows.config)}{taken}",)
+
+
+def _nics(vm: Vm, shows: Composition) -> tuple[str, ...]:
+    """Nobody can ask an engine who has an address."""
+    then = vm.snapshot(shows.config).hardware if shows.config else None
+    back = sorted(set(then.nics) - set(vm.hardware.nics)) if then and vm.hardware else []
+    return (f"network card {', '.join(back)} comes back; the engine gives another MAC address to one that another VM has by now",) if back else ()
 
 
 def _mixed(vm: Vm, shows: Composition, configs: Mapping[str, ovf.Config]) -> tuple[str, ...]:
