@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 
@@ -12,8 +13,8 @@ from ansible_collections.diskwise.vm.plugins.module_utils._engine import create,
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.compose import Wish
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.converge import Decide, converge
 from ansible_collections.diskwise.vm.plugins.module_utils._engine.errors import BackendFailed, Busy, Interrupted, Refused, VmError
-from ansible_collections.diskwise.vm.plugins.module_utils._engine.model import Disk, Vm
-from ansible_collections.diskwise.vm.plugins.module_utils._engine.render import fingerprint
+from ansible_collections.diskwise.vm.plugins.module_utils._engine.model import Composition, Disk, Preview, Vm
+from ansible_collections.diskwise.vm.plugins.module_utils._engine.render import differences, fingerprint
 from tests.contract.fake import Damage, FakeBackend, FakeHypervisor, new_store
 
 
@@ -280,3 +281,13 @@ def test_a_request_that_was_carried_out_stays_unchanged_whatever_the_fingerprint
     known = fingerprint(backend.read())
     assert converge(backend, previewing("s1"), check=False, fingerprint=known).changed
     assert not converge(backend, previewing("s1"), check=False, fingerprint=known).changed
+
+
+def test_a_disk_that_a_preview_attaches_in_another_way_is_a_difference() -> None:
+    disks = (Disk("id-os", "os", "", plugged=False), Disk("id-data", "data", "", read_only=True))
+    planned = Vm("id", "vm", disks=disks, preview=Preview(Composition(), disks=disks))
+    as_planned = replace(planned, preview=Preview(Composition(), disks=disks))
+    plugged = replace(planned, preview=Preview(Composition(), disks=(replace(disks[0], plugged=True), replace(disks[1], read_only=False))))
+    assert differences(planned, as_planned) == []
+    assert differences(planned, plugged) == ["disk os: expected plugged False, found True", "disk data: expected read_only True, found False"]
+    assert differences(planned, replace(planned, preview=Preview(Composition()))) == [], "a hypervisor that says nothing of it does as it is told"

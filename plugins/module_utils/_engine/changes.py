@@ -73,7 +73,7 @@ class Enter:
         chains = {made[disk]: Image(made[disk], disk, vm.snapshot(source).images[disk], 0) for disk, source in self.shows.sources.items()}
         return replace(
             vm,
-            preview=Preview(self.shows, made),
+            preview=Preview(self.shows, made, disks=shown_disks(vm, self.shows)),
             images={**vm.images, **chains},
             power="suspended" if self.shows.memory else vm.power,
             committed=None,

@@ -131,14 +131,15 @@ class Composition:
 class Preview:
     """The open session: what it shows, and the images it made (disk id -> image id) that take what the guest writes.
 
-    ``memory_spent``: the VM was started since, and nobody knows any more whether with the memory of its configuration. ``hardware``: what the
-    VM has in the preview, where the hypervisor may give it something else than the configuration says.
+    ``memory_spent``: the VM was started since, and nobody knows any more whether with the memory of its configuration. ``hardware`` and
+    ``disks``: what the VM has in the preview, where the hypervisor may give it something else than the configuration says.
     """
 
     shows: Composition
     images: Mapping[str, str] = field(default_factory=dict)
     memory_spent: bool = False
     hardware: Hardware | None = None
+    disks: tuple[Disk, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from . import hardware
-from .model import CURRENT, EXCLUDED, Composition, Loss, Snapshot, Vm
+from .model import CURRENT, EXCLUDED, Composition, Disk, Loss, Snapshot, Vm
 
 
 def row(vm: Vm, shows: Composition) -> dict[str, Any]:
@@ -57,11 +58,21 @@ def differences(expected: Vm, found: Vm) -> list[str]:
     for key in ("disks", "preview", "unfinished", "requests"):
         if wanted[key] != got[key]:
             said.append(f"{key}: expected {json.dumps(wanted[key])}, found {json.dumps(got[key])}")
+    if expected.preview and found.preview:
+        said += _other_flags(expected.preview.disks, found.preview.disks)
     wanted_snapshots, got_snapshots = _by_name(wanted["snapshots"]), _by_name(got["snapshots"])
     for name in sorted(set(wanted_snapshots) | set(got_snapshots)):
         if wanted_snapshots.get(name) != got_snapshots.get(name):
             said.append(f"snapshot {name}: expected {json.dumps(wanted_snapshots.get(name))}, found {json.dumps(got_snapshots.get(name))}")
     return said
+
+
+def _other_flags(expected: Sequence[Disk], found: Sequence[Disk]) -> list[str]:
+    """Disks of a preview that the hypervisor attached in another way; nothing where it attaches them as it is told."""
+    of_id = {disk.id: disk for disk in found}
+    pairs = [(disk, of_id[disk.id]) for disk in expected if disk.id in of_id]
+    flags = [(disk.name, flag, getattr(disk, flag), getattr(other, flag)) for disk, other in pairs for flag in ("plugged", "read_only")]
+    return [f"disk {name}: expected {flag} {wanted}, found {got}" for name, flag, wanted, got in flags if wanted != got]
 
 
 def _by_name(snapshots: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

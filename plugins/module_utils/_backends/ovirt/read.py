@@ -178,7 +178,8 @@ def _outside(vm: Any, row: Any, inside: Vm, closer: Closer) -> Vm:
     memory = inside.power == "suspended" and bool(active and active.persist_memorystate)
     shows = Composition(None if ours or origin is None else origin.id, memory, shown)
     spent = bool(origin and origin.persist_memorystate and not memory and not _never_started(vm, row))
-    return replace(inside, disks=tuple(disks), leaf=leaf, images=images, preview=Preview(shows, made, spent, inside.hardware), hardware=then.hardware)
+    preview = Preview(shows, made, spent, inside.hardware, inside.disks)
+    return replace(inside, disks=tuple(disks), leaf=leaf, images=images, preview=preview, hardware=then.hardware)
 
 
 def _before(flags: ovf.Flags, disk: Disk) -> Disk:
