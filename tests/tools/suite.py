@@ -237,6 +237,8 @@ def main(arguments: Sequence[str]) -> int:
     started = time.monotonic()
     lanes = [threading.Thread(target=suite.work_off, args=[queue, from_the_end], daemon=True) for from_the_end in ends]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Started in the background, it would be ignored by all that is started from here, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         for lane in lanes:
             lane.start()
