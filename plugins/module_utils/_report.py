@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, fields, is_dataclass, replace
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, TypeVar, Union
 
 from ._engine.model import Capabilities, Composition, Disk, Hardware, Image, Preview, Problem, Snapshot, Vm
@@ -42,7 +42,7 @@ def report(vm: Vm) -> dict[str, Any]:
         **_hardware(vm),
     }
     if vm.preview:
-        found["preview"] = {**_plain(replace(vm.preview, disks=())), "shows": vm.preview.shows.as_dict(), "images": held(vm.preview.images)}
+        found["preview"] = {**_plain(vm.preview), "shows": vm.preview.shows.as_dict(), "images": held(vm.preview.images)}
     if vm.committed:
         found["committed"] = vm.committed.as_dict()
     if vm.requests:

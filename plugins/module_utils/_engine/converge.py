@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Callable
 
@@ -47,10 +47,8 @@ def converge(backend: Backend, decide: Decide, check: bool, fingerprint: str = "
     _demand(before, fingerprint)
     if check:
         foreseen = _foresee(backend, before, decision)
-        if meeting and any(step.meets for step in foreseen.steps):
-            with meeting.moment():  # it fails where the real run would
-                return foreseen
-        return foreseen
+        with _moment(meeting, foreseen.steps):  # it fails where the real run would
+            return foreseen
     with backend.hold() as waited:
         if waited:  # what was decided without the lock may be out of date
             before, decision = _decide(backend, backend.read(), decide)
@@ -133,7 +131,7 @@ def _decide_anew(backend: Backend, settled: Outcome, decide: Decide, meeting: Me
 def _apply(backend: Backend, before: tuple[Step, ...], planned: tuple[Step, ...], meeting: Meeting | None = None) -> None:
     for number, step in enumerate(planned):
         try:
-            with meeting.moment() if meeting and step.meets else nullcontext():
+            with _moment(meeting, (step,)):
                 backend.apply(step)
         except VmError as error:
             error.done, error.left = before + planned[:number], planned[number:]
@@ -141,6 +139,11 @@ def _apply(backend: Backend, before: tuple[Step, ...], planned: tuple[Step, ...]
                 error.done += _settled(backend)
             error.state_after = _state_after(backend)
             raise
+
+
+def _moment(meeting: Meeting | None, steps: tuple[Step, ...]) -> AbstractContextManager[None]:
+    """Where these steps are to wait for other VMs, begins when all are there."""
+    return meeting.moment() if meeting and any(step.meets for step in steps) else nullcontext()
 
 
 def _settled(backend: Backend) -> tuple[Step, ...]:

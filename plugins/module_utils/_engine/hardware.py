@@ -15,19 +15,23 @@ def view(hardware: Hardware | None) -> dict[str, Any] | None:
     return {"vcpus": hardware.vcpus, "memory": hardware.memory, "nics": list(hardware.nics)} if hardware else None
 
 
+def of_config(vm: Vm, shows: Composition | None) -> Hardware | None:
+    """That of the snapshot whose configuration is shown; None when it is the current one, or not known."""
+    return vm.snapshot(shows.config).hardware if shows and shows.config else None
+
+
 def changes(vm: Vm, shows: Composition) -> list[dict[str, Any]]:
     """Each part that the configuration has otherwise than the VM has now: ``what``, ``now`` and ``then``. Empty also where nobody knows."""
-    then = vm.snapshot(shows.config).hardware if shows.config else None
-    if vm.hardware is None or then is None:
+    now, then = vm.hardware, of_config(vm, shows)
+    if now is None or then is None:
         return []
-    now = vm.hardware
     names = [field.name for field in fields(Hardware) if getattr(now, field.name) != getattr(then, field.name)]
     return [{"what": name, "now": _plain(getattr(now, name)), "then": _plain(getattr(then, name))} for name in names]
 
 
 def other_nics(before: Vm, after: Vm, shows: Composition | None) -> tuple[str, ...]:
     """What is to be said when the VM got other network cards than those of the configuration that it shows now."""
-    wanted = before.snapshot(shows.config).hardware if shows and shows.config else None
+    wanted = of_config(before, shows)
     got = after.preview.hardware if after.preview else after.hardware
     if wanted is None or got is None or wanted.nics == got.nics:
         return ()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -76,14 +77,14 @@ def verdicts(snapshots: Sequence[Mapping[str, Any]], rules: Sequence[Rule], now:
         if snapshot["own"] and found:
             matching[snapshot["id"]] = found
     newer: dict[str, int] = {}
-    seen: dict[int, int] = {}
+    seen: Counter[Rule] = Counter()
     # The list's own order tells apart what was taken within one second.
     by_age = sorted(snapshots, key=lambda each: each["created"] or 0)
     for snapshot in reversed(by_age):
         if snapshot["id"] in matching:
             found = matching[snapshot["id"]]
-            newer[snapshot["id"]] = seen.get(id(found), 0)
-            seen[id(found)] = newer[snapshot["id"]] + 1
+            newer[snapshot["id"]] = seen[found]
+            seen[found] += 1
     said = []
     for snapshot in snapshots:
         keep, why = _verdict(snapshot, matching.get(snapshot["id"]), newer.get(snapshot["id"], 0), now)

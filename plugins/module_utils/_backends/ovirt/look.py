@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Callable
 
+from ..._engine import hardware
 from ..._engine.changes import Change, Create, Decision, Enter, Leave, Remove
 from ..._engine.model import Composition, Disk, Problem, Vm
 from . import jobs, ovf, raw
@@ -167,7 +168,7 @@ def _named(desk: Desk, vm: Vm, shows: Composition, configs: Mapping[str, ovf.Con
 
 def _nics(vm: Vm, shows: Composition) -> tuple[str, ...]:
     """Nobody can ask an engine who has an address."""
-    then = vm.snapshot(shows.config).hardware if shows.config else None
+    then = hardware.of_config(vm, shows)
     back = sorted(set(then.nics) - set(vm.hardware.nics)) if then and vm.hardware else []
     return (f"network card {', '.join(back)} comes back; the engine gives another MAC address to one that another VM has by now",) if back else ()
 
